@@ -1,0 +1,92 @@
+/**
+ * A task is a logical thread of the engine: Linux's `current`. Every engine function that may lock, sleep, or look at the
+ * time takes it as its first parameter.
+ *
+ * Under the blocking driver a thread of the process has one task; the exploring driver makes several in one thread. All
+ * that a task shares with others lies in its slot of the thread registry (sync/threads.ts); the fields here are its own.
+ */
+import type { Arena } from '../sync/arena.js';
+import type { Lockdep } from '../sync/lockdep.js';
+import type { Device } from '../device/device.js';
+import { Effect, EffectKind, IoKind } from './effect.js';
+import { type PointName, pointNumber } from './points.js';
+
+/** Time, chance and wake-ups reach the engine only through this, so that a schedule replays exactly. */
+export interface Driver {
+  /** Milliseconds since the epoch, not necessarily whole. */
+  now(): number;
+  /** Uniform in [0, 1). */
+  random(): number;
+  /** Wakes up to `count` tasks that wait on the arena word `word`. */
+  wake(word: number, count: number): void;
+}
+
+export class Task {
+  /** Nested transaction handles; a task holds at most one, entered several times (journal/). */
+  handleDepth = 0;
+  /** Above 0, an allocation of page frames must not write back dirty pages: the task holds what writeback needs. */
+  noWriteback = 0;
+  private readonly effect = new Effect();
+
+  constructor(
+    /** This task's slot in the thread registry. */
+    readonly thread: number,
+    readonly arena: Arena,
+    readonly driver: Driver,
+    /** Present in verify mode. */
+    readonly lockdep: Lockdep | null,
+  ) {}
+
+  /** Yield this to sleep until somebody wakes `word`, its value differs from `expected`, or the time is over. */
+  wait(word: number, expected: number, timeoutMs = Number.POSITIVE_INFINITY): Effect {
+    const e = this.effect;
+    e.kind = EffectKind.Wait;
+    e.word = word;
+    e.expected = expected;
+    e.timeoutMs = timeoutMs;
+    return e;
+  }
+
+  point(name: PointName): Effect {
+    const e = this.effect;
+    e.kind = EffectKind.Point;
+    e.point = pointNumber(name);
+    return e;
+  }
+
+  pause(timeoutMs: number): Effect {
+    const e = this.effect;
+    e.kind = EffectKind.Pause;
+    e.timeoutMs = timeoutMs;
+    return e;
+  }
+
+  read(device: Device, buffers: Uint8Array[], positionBytes: number): Effect {
+    return this.io(IoKind.Read, device, buffers, positionBytes, 0);
+  }
+
+  write(device: Device, buffers: Uint8Array[], positionBytes: number): Effect {
+    return this.io(IoKind.Write, device, buffers, positionBytes, 0);
+  }
+
+  flush(device: Device): Effect {
+    return this.io(IoKind.Flush, device, NO_BUFFERS, 0, 0);
+  }
+
+  discard(device: Device, positionBytes: number, lengthBytes: number): Effect {
+    return this.io(IoKind.Discard, device, NO_BUFFERS, positionBytes, lengthBytes);
+  }
+
+  private io(kind: IoKind, device: Device, buffers: Uint8Array[], positionBytes: number, lengthBytes: number): Effect {
+    const e = this.effect;
+    e.kind = EffectKind.Io;
+    e.io = kind;
+    e.device = device;
+    e.buffers = buffers;
+    e.positionBytes = positionBytes;
+    e.lengthBytes = lengthBytes;
+    return e;
+  }
+}
+
+const NO_BUFFERS: Uint8Array[] = [];
