@@ -5,9 +5,10 @@
  * Under the blocking driver a thread of the process has one task; the exploring driver makes several in one thread. All
  * that a task shares with others lies in its slot of the thread registry (sync/threads.ts); the fields here are its own.
  */
+
+import type { Device } from '../device/device.js';
 import type { Arena } from '../sync/arena.js';
 import type { Lockdep } from '../sync/lockdep.js';
-import type { Device } from '../device/device.js';
 import { Effect, EffectKind, IoKind } from './effect.js';
 import { type PointName, pointNumber } from './points.js';
 

@@ -1,0 +1,470 @@
+/**
+ * The control arena's layout: which word is what, who writes it, and what publishes it.
+ *
+ * One `SharedArrayBuffer`, seen as 32-bit words (atomics) and 64-bit floats (bytes, times). Regions follow each other in
+ * the order of `layoutOf`; all start on a 64-byte line. Words are zero at first, and zero means "none" everywhere.
+ *
+ *   header │ gates │ threads │ statistics │ page wait queues │ global locks │ journal │ inode hash │ inodes
+ *          │ groups │ exclusions │ pins │ requests │ page buckets │ page descriptors │ ghosts
+ *
+ * Each region's enum below names its words. "Publishes" is the atomic operation after which other threads may rely on
+ * the rest of the record.
+ */
+
+export const WORD_BYTES = 4;
+const LINE_WORDS = 16;
+
+/** Words of the header. Constant after the store is opened, unless said otherwise. */
+export const enum Header {
+  Magic,
+  /** StoreState; written by the opening thread, and by whoever fences. Publishes the end of opening. */
+  State,
+  /** Thread slot + 1 of the thread whose death fenced the store. Written before State becomes Fenced. */
+  DeadThread,
+  BlockBytes,
+  Frames,
+  Threads,
+  /** Flags of HeaderFlag. */
+  Flags,
+  /** Rwsem policy: index in RWSEM_POLICIES. */
+  RwsemPolicy,
+  /** Blocks of the device. */
+  Blocks,
+  /** Free blocks, quarantined ones excluded; Atomics.add by the allocator. Unsigned. */
+  BlocksFree,
+  /** Blocks promised to delayed allocation; Atomics.add by the allocator. Unsigned. */
+  BlocksReserved,
+  /** Blocks freed but not reusable yet; Atomics.add by the allocator. Unsigned. */
+  BlocksQuarantined,
+  /** Files in the name tree; Atomics.add by names/inode table inside a transaction. Unsigned. */
+  Files,
+  /** Page frames on the free list; under the reclaim lock. */
+  FramesFree,
+  /** Dirty pages of files; Atomics.add by the page cache. */
+  PagesDirty,
+  /** Dirty pages of the metadata mapping; Atomics.add by the page cache. */
+  MetadataDirty,
+  /** Incremented whenever frames become free or clean; allocators of frames wait here. */
+  FramesWait,
+  /** Incremented whenever writeback makes progress; throttled writers wait here. */
+  WritebackWait,
+  /** Incremented to wake the background writeback thread. */
+  WritebackWork,
+  /** Incremented to wake the service threads. */
+  ServiceWork,
+  /** Incremented at each completed service request; the opening thread waits here asynchronously. */
+  ServiceDone,
+  /** 1 while the service threads are to end. */
+  ServiceStop,
+  /** Head of the reclaim free list (frame). Under the reclaim lock. */
+  FreeHead,
+  /** S3-FIFO queues: heads are the newest, tails the oldest; under the reclaim lock. */
+  SmallHead,
+  SmallTail,
+  SmallCount,
+  MainHead,
+  MainTail,
+  MainCount,
+  /** Insertions into the ghost table so far; under the reclaim lock. */
+  GhostClock,
+  /** Head of the free list of exclusion records, and how many there are; under the exclusions lock. */
+  ExclusionFree,
+  ExclusionCount,
+  /** User pins held now; Atomics.add. */
+  Pins,
+  /** Hash bucket hint where the inode eviction clock stands; under the inode hash lock. */
+  InodeClock,
+  /** Groups whose bitmap has been initialised on the device; under the allocator's growth lock. */
+  GroupsInitialised,
+  /** First inode of the on-disk free list. Under the inode table lock. */
+  InodeFreeHead,
+  /** Inodes that the inode table has room for (its high-water mark). Under the inode table lock. */
+  InodeHighWater,
+  /** Random seed of the store's hash functions and tests. */
+  Seed,
+  /** First inode of the orphan list. Under the inode table lock. */
+  OrphanHead,
+  Words = 64,
+}
+
+export const HEADER_MAGIC = 0x454d4d41; // 'EMMA'
+
+export const enum StoreState {
+  Opening,
+  Open,
+  Closing,
+  Closed,
+  /** A thread died holding a lock: waiters get EOWNERDEAD, later calls ENOTRECOVERABLE. */
+  Fenced,
+}
+
+export const enum HeaderFlag {
+  Verify = 1,
+  ReadOnly = 2,
+  /** Schedule points may be held: the blocking driver looks at the gates. */
+  Gates = 4,
+}
+
+/** A gate of a schedule point (sync/gates.ts). */
+export const enum Gate {
+  /** 0 open, 1 held: arriving threads stop. */
+  Held,
+  /** Threads that have arrived while it was held. */
+  Arrived,
+  Words,
+}
+
+/** One thread's record in the registry. Written by its own thread but for the words that say otherwise. */
+export const enum Thread {
+  /** ThreadState; compare-exchange by attach, reap, detach. Publishes Tid and Start. */
+  State,
+  /** The host's thread id, and the low word of its start time; together they tell a living thread from a reused id. */
+  Tid,
+  Start,
+  /** How often this slot was taken. */
+  Generation,
+  /** The word that this thread sleeps on, or 0: a fence wakes it. */
+  WaitingOn,
+  /** Wait-queue node of a lock: futex word (see rwsem.ts), next waiter's slot + 1, mode. Protected by that lock's queue lock. */
+  NodeGranted,
+  NodeNext,
+  NodeMode,
+  NodeLock,
+  /** Leaf mutexes held or being taken (sync/leaf.ts). */
+  LeafDepth,
+  /** Page locks held or being taken. */
+  PageLocks,
+  /** Open transaction handles. */
+  Handles,
+  /** Frame that the hit path has pinned or is about to pin, or 0. */
+  HitPin,
+  /** Number of entries in the held-lock stack below. */
+  HeldDepth,
+  /** Locks held or being taken: pairs of (lock word offset, mode), HELD_MAX of them. */
+  Held = 16,
+  Words = 96,
+}
+
+export const HELD_MAX = 32;
+
+export const enum ThreadState {
+  Free,
+  Attaching,
+  Attached,
+  Dying,
+}
+
+/** A reader-writer semaphore (sync/rwsem.ts). */
+export const enum Rwsem {
+  State,
+  /** Thread slot + 1 of the writer. */
+  Owner,
+  /** Incremented at each exclusive acquisition. */
+  Generation,
+  WaitHead,
+  WaitTail,
+  /** Leaf mutex of the queue. */
+  QueueLock,
+  /** LockRank of the lock; constant. */
+  Rank,
+  Spare,
+  Words,
+}
+
+/** A mutex that may sleep (sync/mutex.ts). */
+export const enum Mutex {
+  /** 0 free, 1 held, 2 held and waited for. */
+  State,
+  Owner,
+  Rank,
+  Spare,
+  Words,
+}
+
+/** Locks there is one of. Offsets from Layout.locks. */
+export const enum GlobalLock {
+  /** Rwsem of the name tree. */
+  Names = 0,
+  /** Mutex of the on-disk inode table. */
+  InodeTable = 8,
+  /** Mutex of the commit in progress. */
+  Commit = 12,
+  /** Mutex of the superblock's growth fields (initialised groups). */
+  Growth = 16,
+  /** Leaf mutexes. */
+  Reclaim = 32,
+  InodeHash = 48,
+  Exclusions = 64,
+  JournalState = 80,
+  Pins = 96,
+  Threads = 112,
+  Requests = 128,
+  /** Leaf mutexes of hash buckets: BUCKET_LOCKS of them. */
+  Buckets = 144,
+  /** Mutexes of allocation groups (Mutex.Words each): GROUP_LOCKS of them. */
+  Groups = 144 + 256,
+  Words = 144 + 256 + 64 * 4,
+}
+
+export const BUCKET_LOCKS = 256;
+export const GROUP_LOCKS = 64;
+export const PAGE_WAIT_QUEUES = 256;
+
+/** The running transaction (journal/). Under the JournalState leaf mutex unless said otherwise. */
+export const enum Journal {
+  /** Number of the running transaction, from 1. */
+  Running,
+  /** Number of the last durable one. Publishes; waiters sleep on it. */
+  Durable,
+  /** Handles open in the running transaction. The commit sleeps on it. */
+  Handles,
+  /** 1 while a commit holds new handles back; starters sleep on it. */
+  Stopped,
+  /** Blocks that open handles may still dirty. */
+  Credits,
+  /** Error that stopped the journal for good (a StoreError's errno, positive), or 0. */
+  Error,
+  /** Transaction that somebody waits for; a commit thread sleeps on it. */
+  Wanted,
+  Words = 32,
+}
+
+/** An in-core inode and its mapping. Slot 0 is the metadata mapping. */
+export const enum Inode {
+  /** Inode number; 0 in a free slot. Under the InodeHash lock. */
+  Ino,
+  /** Flags of InodeFlag; Atomics.or/and. */
+  Flags,
+  /** Open files of all threads, and transient users; Atomics.add under the InodeHash lock when it rises from 0. */
+  Refs,
+  HashNext,
+  /** Sequence of the size words: odd while they change. Written holding i_rwsem exclusive. Publishes the size. */
+  SizeSeq,
+  SizeHigh,
+  SizeLow,
+  /** Size on the device, in whole bytes as two words. Under the extent-map lock exclusive. */
+  DiskSizeHigh,
+  DiskSizeLow,
+  /** Cached pages, dirty ones included; under ListLock. */
+  Pages,
+  PagesDirty,
+  /** Lists of the mapping's pages (Page.ListNext); under ListLock. */
+  CleanHead,
+  DirtyHead,
+  DirtyTail,
+  ListLock,
+  /** Incremented at each writeback error, and the error (positive errno). */
+  ErrorSequence,
+  Error,
+  /** Incremented at each change of the extent map. Under the extent-map lock exclusive. */
+  MapSequence,
+  /** Block of the inode table that holds the inode's record, and the record's byte offset in it. Constant while in core. */
+  RecordBlock,
+  RecordOffset,
+  Links,
+  /** Allocated blocks, tree blocks excluded; under the extent-map lock exclusive. Unsigned. */
+  Blocks,
+  /** Random start of this inode's allocation; a block number. */
+  Goal,
+  Generation,
+  /** Doubles at even word offsets; written holding i_rwsem exclusive, or the mapping's only user. */
+  Mtime = 24,
+  Ctime = 26,
+  Birthtime = 28,
+  /** Locks. */
+  IRwsem = 32,
+  InvalidateLock = 40,
+  MapLock = 48,
+  /** For lock types of other schemes. */
+  SchemeWords = 56,
+  Words = 64,
+}
+
+export const enum InodeFlag {
+  /** The record on the device is older than these words. */
+  Dirty = 1,
+  /** No name is left: blocks are freed at the last close. */
+  Deleted = 2,
+  /** Being read from or written to the device by its finder; others wait on Flags. */
+  Busy = 4,
+  /** Somebody waits on Flags. */
+  Waited = 8,
+}
+
+/** An allocation group. Under its group lock (mutex GlobalLock.Groups + group % GROUP_LOCKS). */
+export const enum Group {
+  /** Free blocks + 1, or 0 where the bitmap has not been read since opening. */
+  FreePlusOne,
+  /** Upper bound of the longest free run + 1, or 0 where unknown. */
+  LongestPlusOne,
+  /** First exclusion record, + 1. Under the Exclusions lock. */
+  Exclusions,
+  Spare,
+  Words,
+}
+
+/** Blocks that the bitmap calls free but nobody may allocate: quarantined, or handed out and not yet in a transaction. */
+export const enum Exclusion {
+  Start,
+  Length,
+  /** Transaction that freed them, or 0: handed out. */
+  Transaction,
+  /** Next record of the group or of the free list, + 1. */
+  Next,
+  Words,
+}
+
+/** A user's pin (file/pin.ts). */
+export const enum Pin {
+  /** Thread slot + 1, or 0: free. Compare-exchange claims it. */
+  Thread,
+  /** Frame, once pinned. */
+  Frame,
+  Words,
+}
+
+/** A request to the service threads (store/service.ts). */
+export const enum Request {
+  /** RequestState; compare-exchange. Publishes the rest. */
+  State,
+  Operation,
+  /** Arguments and results are JSON-free: doubles, and bytes in the payload. */
+  Error,
+  PayloadLength,
+  /** 12 doubles. */
+  Numbers = 8,
+  /** Payload bytes: names, errors. */
+  Payload = 32,
+  Words = 512,
+}
+
+export const enum RequestState {
+  Free,
+  Filling,
+  Ready,
+  Running,
+  Done,
+}
+
+/** A page descriptor: 48 bytes a frame. Transitions in pagecache/page.ts. */
+export const enum Page {
+  /** PageFlag bits, and the pin count above them. */
+  State,
+  /** Mapping: slot + 1; 0 when in none. Written by the inserter before the page is published in its bucket. */
+  Mapping,
+  Index,
+  /** Next frame in the bucket's chain. Under the bucket's lock; read without. */
+  HashNext,
+  /** Device block that holds the content, NO_BLOCK if none, UNWRITTEN_BLOCK over an unwritten extent. */
+  Block,
+  /** Thread slot + 1 of the page lock's holder. */
+  Owner,
+  /** Links of the mapping's clean or dirty list; under the mapping's ListLock. */
+  ListPrev,
+  ListNext,
+  /** Links of the reclaim queue, or the free list; under the reclaim lock. */
+  QueuePrev,
+  QueueNext,
+  /** Seconds since the store was opened when the page became dirty, + 1. */
+  DirtiedAt,
+  /** Which reclaim queue: QueueName; under the reclaim lock. Metadata: transaction that dirtied it last. */
+  Queue,
+  Words,
+}
+
+export const NO_BLOCK = 0;
+export const UNWRITTEN_BLOCK = 0xffff_ffff;
+
+/** Statistics: doubles, one row per thread, each written by its own thread alone (stats.ts names the columns). */
+export const STATISTICS_COLUMNS = 96;
+
+export interface ArenaShape {
+  /** Page frames of the cache. */
+  frames: number;
+  /** In-core inodes, slot 0 included. */
+  inodes: number;
+  groups: number;
+  threads: number;
+  exclusions: number;
+  pins: number;
+  requests: number;
+}
+
+/** Word offsets of the regions, and what an index needs to be masked with. */
+export interface Layout extends ArenaShape {
+  gates: number;
+  threadRecords: number;
+  /** Offset in doubles. */
+  statistics: number;
+  pageWaits: number;
+  locks: number;
+  journal: number;
+  inodeBuckets: number;
+  inodeBucketMask: number;
+  inodeRecords: number;
+  groupRecords: number;
+  exclusionRecords: number;
+  pinRecords: number;
+  requestRecords: number;
+  pageBuckets: number;
+  pageBucketMask: number;
+  /** Record of frame f: pageRecords + f * Page.Words (frame 0's is never used). */
+  pageRecords: number;
+  ghosts: number;
+  words: number;
+}
+
+function powerOfTwoAtLeast(value: number): number {
+  let power = 1;
+  while (power < value) power *= 2;
+  return power;
+}
+
+export function layoutOf(shape: ArenaShape, gates: number): Layout {
+  let next = 0;
+  const region = (words: number): number => {
+    const at = next;
+    next = Math.ceil((next + words) / LINE_WORDS) * LINE_WORDS;
+    return at;
+  };
+  region(Header.Words);
+  const gatesAt = region(gates * Gate.Words);
+  const threadRecords = region(shape.threads * Thread.Words);
+  const statistics = region(shape.threads * STATISTICS_COLUMNS * 2) / 2;
+  const pageWaits = region(PAGE_WAIT_QUEUES);
+  const locks = region(GlobalLock.Words);
+  const journal = region(Journal.Words);
+  const inodeBucketCount = powerOfTwoAtLeast(shape.inodes);
+  const inodeBuckets = region(inodeBucketCount);
+  const inodeRecords = region(shape.inodes * Inode.Words);
+  const groupRecords = region(shape.groups * Group.Words);
+  const exclusionRecords = region(shape.exclusions * Exclusion.Words);
+  const pinRecords = region(shape.pins * Pin.Words);
+  const requestRecords = region(shape.requests * Request.Words);
+  // Between one half and one page a bucket; with the descriptor and the ghost entry that is 56 to 60 bytes a page.
+  const pageBucketCount = powerOfTwoAtLeast(shape.frames);
+  const pageBuckets = region(pageBucketCount);
+  const pageRecords = region((shape.frames + 1) * Page.Words);
+  const ghosts = region(shape.frames);
+  return {
+    ...shape,
+    gates: gatesAt,
+    threadRecords,
+    statistics,
+    pageWaits,
+    locks,
+    journal,
+    inodeBuckets,
+    inodeBucketMask: inodeBucketCount - 1,
+    inodeRecords,
+    groupRecords,
+    exclusionRecords,
+    pinRecords,
+    requestRecords,
+    pageBuckets,
+    pageBucketMask: pageBucketCount - 1,
+    pageRecords,
+    ghosts,
+    words: next,
+  };
+}
