@@ -5,7 +5,7 @@
  * the order of `layoutOf`; all start on a 64-byte line. Words are zero at first, and zero means "none" everywhere.
  *
  *   header │ gates │ threads │ statistics │ page wait queues │ global locks │ journal │ inode hash │ inodes
- *          │ groups │ exclusions │ pins │ requests │ page buckets │ page descriptors │ ghosts
+ *          │ groups │ exclusions │ pins │ open files │ readahead │ requests │ page buckets │ page descriptors │ ghosts
  *
  * Each region's enum below names its words. "Publishes" is the atomic operation after which other threads may rely on
  * the rest of the record.
@@ -84,6 +84,9 @@ export const enum Header {
   Seed,
   /** First inode of the orphan list. Under the inode table lock. */
   OrphanHead,
+  /** Readahead queue: entries ever put and ever taken. Under the leaf mutex GlobalLock.Requests. */
+  ReadaheadPut,
+  ReadaheadTaken,
   Words = 64,
 }
 
@@ -140,6 +143,8 @@ export const enum Thread {
   HitPin,
   /** Number of entries in the held-lock stack below. */
   HeldDepth,
+  /** 1 while inside an operation that may use the device; a closing store waits for it (store/session.ts). */
+  Busy,
   /** Locks held or being taken: pairs of (lock word offset, mode), HELD_MAX of them. */
   Held = 16,
   Words = 96,
@@ -325,17 +330,18 @@ export const enum Pin {
 
 /** A request to the service threads (store/service.ts). */
 export const enum Request {
-  /** RequestState; compare-exchange. Publishes the rest. */
+  /** RequestState; compare-exchange. Publishes the rest, and the request's bytes in the transfer buffer. */
   State,
   Operation,
-  /** Arguments and results are JSON-free: doubles, and bytes in the payload. */
-  Error,
-  PayloadLength,
-  /** 12 doubles. */
+  /** 1 when the answer is an error: its ErrorData as JSON in the transfer buffer. */
+  Failed,
+  /** Bytes of the request, then of the answer, in the transfer buffer. */
+  Bytes,
+  /** Thread slot + 1 that runs it. */
+  Runner,
+  /** 10 doubles: arguments, then results. */
   Numbers = 8,
-  /** Payload bytes: names, errors. */
-  Payload = 32,
-  Words = 512,
+  Words = 32,
 }
 
 export const enum RequestState {
@@ -345,6 +351,28 @@ export const enum RequestState {
   Running,
   Done,
 }
+
+/** An open file of a thread, so that a dead thread's references can be given back (store/open-files.ts). */
+export const enum OpenFile {
+  /** Thread slot + 1, or 0: free. Compare-exchange claims it. */
+  Thread,
+  /** In-core inode slot + 1, once referenced. */
+  Slot,
+  Words,
+}
+
+/** A window that a reader wants read ahead (store/readahead-queue.ts). Under the leaf mutex GlobalLock.Requests. */
+export const enum ReadaheadEntry {
+  /** In-core inode slot; the entry holds a reference on it. */
+  Slot,
+  First,
+  Count,
+  /** Page that gets the marker, or the window's end for none. */
+  Marker,
+  Words,
+}
+
+export const READAHEAD_ENTRIES = 64;
 
 /** A page descriptor: 48 bytes a frame. Transitions in pagecache/page.ts. */
 export const enum Page {
@@ -387,6 +415,7 @@ export interface ArenaShape {
   threads: number;
   exclusions: number;
   pins: number;
+  openFiles: number;
   requests: number;
 }
 
@@ -405,6 +434,8 @@ export interface Layout extends ArenaShape {
   groupRecords: number;
   exclusionRecords: number;
   pinRecords: number;
+  openFileRecords: number;
+  readaheadRecords: number;
   requestRecords: number;
   pageBuckets: number;
   pageBucketMask: number;
@@ -440,6 +471,8 @@ export function layoutOf(shape: ArenaShape, gates: number): Layout {
   const groupRecords = region(shape.groups * Group.Words);
   const exclusionRecords = region(shape.exclusions * Exclusion.Words);
   const pinRecords = region(shape.pins * Pin.Words);
+  const openFileRecords = region(shape.openFiles * OpenFile.Words);
+  const readaheadRecords = region(READAHEAD_ENTRIES * ReadaheadEntry.Words);
   const requestRecords = region(shape.requests * Request.Words);
   // Between one half and one page a bucket; with the descriptor and the ghost entry that is 56 to 60 bytes a page.
   const pageBucketCount = powerOfTwoAtLeast(shape.frames);
@@ -460,6 +493,8 @@ export function layoutOf(shape: ArenaShape, gates: number): Layout {
     groupRecords,
     exclusionRecords,
     pinRecords,
+    openFileRecords,
+    readaheadRecords,
     requestRecords,
     pageBuckets,
     pageBucketMask: pageBucketCount - 1,
