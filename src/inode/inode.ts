@@ -1,0 +1,162 @@
+/**
+ * The words of one in-core inode, read and written by functions on (arena, slot).
+ *
+ * Any thread may call. Invariants:
+ * 1. The size is two words under a sequence count: odd while they change. Its only writer holds i_rwsem exclusive;
+ *    readers take no lock and retry.
+ * 2. The disk size and the block count are written under the extent-map lock exclusive. The disk size is what the record
+ *    on the device says: it moves forward only once the data below it are on the device.
+ * 3. Times are doubles, written holding i_rwsem exclusive; a whole aligned double is never torn on the supported hosts.
+ * 4. A slot's locks are initialised once, before any thread may reference it (`initInodeSlots`).
+ */
+import type { Task } from '../routine/task.js';
+import type { Arena } from '../sync/arena.js';
+import { Inode, InodeFlag } from '../sync/layout.js';
+import { LockRank } from '../sync/lockdep.js';
+import { initRwsem } from '../sync/rwsem.js';
+import type { Slot } from '../units.js';
+
+/** The mapping of device metadata; no inode. */
+export const METADATA_SLOT = 0 as Slot;
+/** The inode table file, ino 1. Its record lies in the superblock; it is always in core and never in the hash. */
+export const INODE_TABLE_SLOT = 1 as Slot;
+export const INODE_TABLE_INO = 1;
+/** The first inode number that a file may have. */
+export const FIRST_FILE_INO = 2;
+/** The first slot that files may use. */
+export const FIRST_FILE_SLOT = 2;
+
+const WORD_RANGE = 2 ** 32;
+/** Reads of an odd sequence before a reader asks whether the writer's thread has died. */
+const SIZE_SPINS = 1000;
+
+/** Word offset of a slot's record. */
+export function slotAt(arena: Arena, slot: Slot): number {
+  return arena.layout.inodeRecords + slot * Inode.Words;
+}
+
+export function iRwsemAt(arena: Arena, slot: Slot): number {
+  return slotAt(arena, slot) + Inode.IRwsem;
+}
+
+export function invalidateLockAt(arena: Arena, slot: Slot): number {
+  return slotAt(arena, slot) + Inode.InvalidateLock;
+}
+
+export function mapLockAt(arena: Arena, slot: Slot): number {
+  return slotAt(arena, slot) + Inode.MapLock;
+}
+
+/** Gives every slot its locks. The opening thread calls it once, before the arena is shared. */
+export function initInodeSlots(arena: Arena): void {
+  for (let slot = 0 as Slot; slot < arena.layout.inodes; slot++) {
+    const at = slotAt(arena, slot);
+    initRwsem(arena, at + Inode.IRwsem, LockRank.IRwsem);
+    initRwsem(arena, at + Inode.InvalidateLock, LockRank.InvalidateLock);
+    initRwsem(arena, at + Inode.MapLock, LockRank.ExtentMap);
+  }
+}
+
+/** The file's size in bytes; what readers clamp to. Takes no lock. */
+export function sizeOf(arena: Arena, slot: Slot): number {
+  const at = slotAt(arena, slot);
+  const words = arena.words;
+  for (let spins = 1; ; spins++) {
+    const before = Atomics.load(words, at + Inode.SizeSeq);
+    if ((before & 1) === 0) {
+      const high = Atomics.load(words, at + Inode.SizeHigh) >>> 0;
+      const low = Atomics.load(words, at + Inode.SizeLow) >>> 0;
+      if (Atomics.load(words, at + Inode.SizeSeq) === before) return high * WORD_RANGE + low;
+    }
+    if (spins % SIZE_SPINS === 0) arena.checkOpen('read');
+  }
+}
+
+/** Sets the size that readers see. The caller holds i_rwsem exclusive, or is the slot's only user. */
+export function setSize(task: Task, slot: Slot, bytes: number): void {
+  const { arena } = task;
+  const at = slotAt(arena, slot);
+  const words = arena.words;
+  const sequence = Atomics.add(words, at + Inode.SizeSeq, 1);
+  Atomics.store(words, at + Inode.SizeHigh, Math.floor(bytes / WORD_RANGE) | 0);
+  Atomics.store(words, at + Inode.SizeLow, bytes | 0);
+  Atomics.store(words, at + Inode.SizeSeq, (sequence + 2) | 0);
+}
+
+/** The size in the record on the device (or in the running transaction). */
+export function diskSizeOf(arena: Arena, slot: Slot): number {
+  const at = slotAt(arena, slot);
+  return arena.unsigned[at + Inode.DiskSizeHigh] * WORD_RANGE + arena.unsigned[at + Inode.DiskSizeLow];
+}
+
+/** The caller holds the extent-map lock exclusive, and calls `InodeTable.update` in the same handle. */
+export function setDiskSize(task: Task, slot: Slot, bytes: number): void {
+  const at = slotAt(task.arena, slot);
+  task.arena.unsigned[at + Inode.DiskSizeHigh] = Math.floor(bytes / WORD_RANGE);
+  task.arena.unsigned[at + Inode.DiskSizeLow] = bytes % WORD_RANGE;
+  markInodeDirty(task.arena, slot);
+}
+
+export function inoOf(arena: Arena, slot: Slot): number {
+  return arena.unsigned[slotAt(arena, slot) + Inode.Ino];
+}
+
+/** Allocated blocks, those of the extent tree not counted. */
+export function blocksOf(arena: Arena, slot: Slot): number {
+  return arena.unsigned[slotAt(arena, slot) + Inode.Blocks];
+}
+
+export function linksOf(arena: Arena, slot: Slot): number {
+  return arena.unsigned[slotAt(arena, slot) + Inode.Links];
+}
+
+export function mtimeOf(arena: Arena, slot: Slot): number {
+  return arena.doubles[(slotAt(arena, slot) + Inode.Mtime) / 2];
+}
+
+export function ctimeOf(arena: Arena, slot: Slot): number {
+  return arena.doubles[(slotAt(arena, slot) + Inode.Ctime) / 2];
+}
+
+export function birthtimeOf(arena: Arena, slot: Slot): number {
+  return arena.doubles[(slotAt(arena, slot) + Inode.Birthtime) / 2];
+}
+
+/** Milliseconds since the epoch. The caller marks the inode dirty. */
+export function setTimes(arena: Arena, slot: Slot, mtimeMs: number, ctimeMs: number, birthtimeMs: number): void {
+  const at = slotAt(arena, slot);
+  arena.doubles[(at + Inode.Mtime) / 2] = mtimeMs;
+  arena.doubles[(at + Inode.Ctime) / 2] = ctimeMs;
+  arena.doubles[(at + Inode.Birthtime) / 2] = birthtimeMs;
+}
+
+/** The content changed: mtime and ctime are now. The caller holds i_rwsem exclusive. */
+export function touchModified(task: Task, slot: Slot): void {
+  const { arena } = task;
+  const at = slotAt(arena, slot);
+  const now = task.driver.now();
+  arena.doubles[(at + Inode.Mtime) / 2] = now;
+  arena.doubles[(at + Inode.Ctime) / 2] = now;
+  markInodeDirty(arena, slot);
+}
+
+/** The inode itself changed (its names, its links): ctime is now. */
+export function touchChanged(task: Task, slot: Slot): void {
+  task.arena.doubles[(slotAt(task.arena, slot) + Inode.Ctime) / 2] = task.driver.now();
+  markInodeDirty(task.arena, slot);
+}
+
+/** The record on the device is older than the words: `InodeTable.update` has something to write. */
+export function markInodeDirty(arena: Arena, slot: Slot): void {
+  const flags = slotAt(arena, slot) + Inode.Flags;
+  if ((Atomics.load(arena.words, flags) & InodeFlag.Dirty) === 0) Atomics.or(arena.words, flags, InodeFlag.Dirty);
+}
+
+export function isInodeDirty(arena: Arena, slot: Slot): boolean {
+  return (Atomics.load(arena.words, slotAt(arena, slot) + Inode.Flags) & InodeFlag.Dirty) !== 0;
+}
+
+/** No name is left; its blocks are freed at the last release. */
+export function isDeleted(arena: Arena, slot: Slot): boolean {
+  return (Atomics.load(arena.words, slotAt(arena, slot) + Inode.Flags) & InodeFlag.Deleted) !== 0;
+}
