@@ -358,7 +358,11 @@ export const enum OpenFile {
   Thread,
   /** In-core inode slot + 1, once referenced. */
   Slot,
-  Words,
+  /** Access bits of the open call. */
+  Access,
+  /** Readahead state, shared by the threads that serve the file: see pagecache/readahead.ts. */
+  Readahead = 4,
+  Words = 16,
 }
 
 /** A window that a reader wants read ahead (store/readahead-queue.ts). Under the leaf mutex GlobalLock.Requests. */
