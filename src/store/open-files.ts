@@ -1,0 +1,70 @@
+/**
+ * The table of open files: which thread holds which in-core inode, with what access.
+ *
+ * A record is claimed by compare-exchange on its Thread word, which publishes nothing: the other words are written by the
+ * claimer alone, and read by others only after the record's number has reached them (a service request), or after its
+ * thread has died. The reference on the inode is taken before Slot is stored and given back after Slot is cleared, so
+ * that a record with a slot always stands for one reference.
+ */
+import { StoreError } from '../errors.js';
+import type { Arena } from '../sync/arena.js';
+import { OpenFile } from '../sync/layout.js';
+
+export class OpenFiles {
+  constructor(private readonly arena: Arena) {}
+
+  at(record: number): number {
+    return this.arena.layout.openFileRecords + record * OpenFile.Words;
+  }
+
+  /** Claims a record for `thread`. Throws ENOMEM when as many files are open as the store has room for. */
+  claim(thread: number): number {
+    const { words, layout } = this.arena;
+    const { openFiles } = layout;
+    const first = (thread * 61) % openFiles;
+    for (let i = 0; i < openFiles; i++) {
+      const record = (first + i) % openFiles;
+      const at = this.at(record) + OpenFile.Thread;
+      if (Atomics.load(words, at) === 0 && Atomics.compareExchange(words, at, 0, thread + 1) === 0) return record;
+    }
+    throw new StoreError('ENOMEM', { syscall: 'open', detail: `${openFiles} files are open` });
+  }
+
+  set(record: number, slot: number, access: number): void {
+    const { words } = this.arena;
+    const at = this.at(record);
+    words.fill(0, at + OpenFile.Readahead, at + OpenFile.Words);
+    words[at + OpenFile.Access] = access;
+    Atomics.store(words, at + OpenFile.Slot, slot + 1);
+  }
+
+  slot(record: number): number {
+    return Atomics.load(this.arena.words, this.at(record) + OpenFile.Slot) - 1;
+  }
+
+  access(record: number): number {
+    return this.arena.words[this.at(record) + OpenFile.Access] as number;
+  }
+
+  /** Forgets the record; returns its slot, whose reference is now the caller's, or -1. */
+  clear(record: number): number {
+    const { words } = this.arena;
+    const at = this.at(record);
+    const slot = Atomics.exchange(words, at + OpenFile.Slot, 0) - 1;
+    Atomics.store(words, at + OpenFile.Thread, 0);
+    return slot;
+  }
+
+  /** The records of threads for which `isGone` says so, cleared; their slots. */
+  takeOf(isGone: (thread: number) => boolean): number[] {
+    const { words, layout } = this.arena;
+    const slots: number[] = [];
+    for (let record = 0; record < layout.openFiles; record++) {
+      const owner = Atomics.load(words, this.at(record) + OpenFile.Thread);
+      if (owner === 0 || !isGone(owner - 1)) continue;
+      const slot = this.clear(record);
+      if (slot >= 0) slots.push(slot);
+    }
+    return slots;
+  }
+}
