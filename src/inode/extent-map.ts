@@ -90,9 +90,12 @@ export class ExtentMap {
     throw new Error('not written yet');
   }
 
-  /** Makes `count` unwritten pages from `first`, all of one extent, written. CREDITS_CONVERT. */
+  /**
+   * Makes `count` unwritten pages from `first`, all of one extent, written; with `unwritten`, the other way round, for
+   * zeroing a range in place. CREDITS_CONVERT.
+   */
   // biome-ignore lint/correctness/useYield: the body follows
-  *convert(_task: Task, _slot: Slot, _first: number, _count: number): Routine<void> {
+  *convert(_task: Task, _slot: Slot, _first: number, _count: number, _unwritten = false): Routine<void> {
     throw new Error('not written yet');
   }
 
