@@ -25,6 +25,9 @@ export interface Driver {
 export class Task {
   /** Nested transaction handles; a task holds at most one, entered several times (journal/). */
   handleDepth = 0;
+  /** Blocks that the open handle may dirty, and has newly dirtied. */
+  handleCredits = 0;
+  handleDirtied = 0;
   /** Above 0, an allocation of page frames must not write back dirty pages: the task holds what writeback needs. */
   noWriteback = 0;
   private readonly effect = new Effect();

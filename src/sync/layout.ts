@@ -67,7 +67,7 @@ export const enum Header {
   MainCount,
   /** Insertions into the ghost table so far; under the reclaim lock. */
   GhostClock,
-  /** Head of the free list of exclusion records, and how many there are; under the exclusions lock. */
+  /** Free list of exclusion records: its head, + 1, and its length. Under the exclusions lock. */
   ExclusionFree,
   ExclusionCount,
   /** User pins held now; Atomics.add. */
@@ -87,6 +87,12 @@ export const enum Header {
   /** Readahead queue: entries ever put and ever taken. Under the leaf mutex GlobalLock.Requests. */
   ReadaheadPut,
   ReadaheadTaken,
+  /** Exclusion records that hold claims. Under the exclusions lock. */
+  ExclusionClaims,
+  /** Incremented when a claim's record comes free while there was none for claims; claimers sleep on it. */
+  ExclusionWait,
+  /** First group with quarantined blocks, + 1 (Group.QuarantineNext). Under the exclusions lock. */
+  QuarantineGroups,
   Words = 64,
 }
 
@@ -196,6 +202,8 @@ export const enum GlobalLock {
   Commit = 12,
   /** Mutex of the superblock's growth fields (initialised groups). */
   Growth = 16,
+  /** Mutex of whoever discards and releases quarantined blocks. */
+  Quarantine = 20,
   /** Leaf mutexes. */
   Reclaim = 32,
   InodeHash = 48,
@@ -217,11 +225,11 @@ export const PAGE_WAIT_QUEUES = 256;
 
 /** The running transaction (journal/). Under the JournalState leaf mutex unless said otherwise. */
 export const enum Journal {
-  /** Number of the running transaction, from 1. */
+  /** Number of the running transaction, low word, never 0. Changes only while no handle is open. */
   Running,
-  /** Number of the last durable one. Publishes; waiters sleep on it. */
+  /** Number of the last durable one, low word. Written by the committer, under the Commit mutex. */
   Durable,
-  /** Handles open in the running transaction. The commit sleeps on it. */
+  /** Handles open in the running transaction. The committer sleeps on it. */
   Handles,
   /** 1 while a commit holds new handles back; starters sleep on it. */
   Stopped,
@@ -229,8 +237,21 @@ export const enum Journal {
   Credits,
   /** Error that stopped the journal for good (a StoreError's errno, positive), or 0. */
   Error,
-  /** Transaction that somebody waits for; a commit thread sleeps on it. */
+  /** Transaction that somebody wants committed in the background; a service thread sleeps on it. Atomics.store. */
   Wanted,
+  /** Last transaction in which a block was dirtied; Atomics.store inside a handle. */
+  Dirtied,
+  /** Device flushes begun and ended by commits, as sequence numbers. Written under the Commit mutex. */
+  FlushBegun,
+  FlushEnded,
+  /** Incremented at each step of a commit that others may wait for, and after each release of the Commit mutex. */
+  Progress,
+  /** High word of the running transaction's number. Under the Commit mutex. */
+  RunningHigh,
+  /** 1 when the superblock's copy in the last block is to be refreshed by the next commit. Under the Commit mutex or in a handle. */
+  CopyWanted,
+  /** Frame of the superblock, pinned while the store is open. Constant. */
+  SuperblockFrame,
   Words = 32,
 }
 
@@ -296,25 +317,29 @@ export const enum InodeFlag {
   Waited = 8,
 }
 
-/** An allocation group. Under its group lock (mutex GlobalLock.Groups + group % GROUP_LOCKS). */
+/** An allocation group. Under its group lock (mutex GlobalLock.Groups + group % GROUP_LOCKS) unless said otherwise. */
 export const enum Group {
-  /** Free blocks + 1, or 0 where the bitmap has not been read since opening. */
+  /** Clear bits of the bitmap + 1, or 0 where it has not been read since opening. */
   FreePlusOne,
-  /** Upper bound of the longest free run + 1, or 0 where unknown. */
+  /** Upper bound of the longest run that can be claimed + 1, or 0 where unknown. Under the Exclusions lock. */
   LongestPlusOne,
-  /** First exclusion record, + 1. Under the Exclusions lock. */
-  Exclusions,
-  Spare,
-  Words,
+  /** Incremented whenever excluded blocks become free again; a search's result is dropped when it changed. Exclusions lock. */
+  Epoch,
+  /** First exclusion record of claims, and of quarantined runs, + 1. Under the Exclusions lock. */
+  Claims,
+  Quarantine,
+  /** Next group with quarantined runs, + 1. Under the Exclusions lock. */
+  QuarantineNext,
+  Words = 8,
 }
 
-/** Blocks that the bitmap calls free but nobody may allocate: quarantined, or handed out and not yet in a transaction. */
+/** Blocks that the bitmap calls free but nobody may allocate. Under the Exclusions lock. */
 export const enum Exclusion {
   Start,
   Length,
-  /** Transaction that freed them, or 0: handed out. */
+  /** Transaction that freed them; unused in a claim. */
   Transaction,
-  /** Next record of the group or of the free list, + 1. */
+  /** Next record of the chain or of the free list, + 1. */
   Next,
   Words,
 }
