@@ -8,7 +8,9 @@
 
 import type { Device } from '../device/device.js';
 import type { Arena } from '../sync/arena.js';
+import { Header, STATISTICS_COLUMNS, Thread } from '../sync/layout.js';
 import type { Lockdep } from '../sync/lockdep.js';
+import { exclusiveBlockedBy, sharedBlockedBy } from '../sync/rwsem-policy.js';
 import { Effect, EffectKind, IoKind } from './effect.js';
 import { type PointName, pointNumber } from './points.js';
 
@@ -20,6 +22,13 @@ export interface Driver {
   random(): number;
   /** Wakes up to `count` tasks that wait on the arena word `word`. */
   wake(word: number, count: number): void;
+  /** How often a contended lock is looked at again before its waiter sleeps. 0, the default, where spinning cannot help. */
+  readonly spinLimit?: number;
+  /**
+   * Gives back a page's pin on behalf of a thread that died with it; set once a page cache is there. Until then the dead
+   * thread's slot stays taken.
+   */
+  unpin?: ((frame: number) => void) | null;
 }
 
 export class Task {
@@ -30,6 +39,18 @@ export class Task {
   handleDirtied = 0;
   /** Above 0, an allocation of page frames must not write back dirty pages: the task holds what writeback needs. */
   noWriteback = 0;
+  /** The arena's words, and the offset of this task's record in them. */
+  readonly words: Int32Array;
+  readonly record: number;
+  /** Offset of this task's row of statistics, in doubles. */
+  readonly statistics: number;
+  readonly rwsemPolicy: number;
+  /** Bits of an rwsem's state that keep this task from acquiring it at once (sync/rwsem.ts). */
+  readonly sharedBlocked: number;
+  readonly exclusiveBlocked: number;
+  readonly spinLimit: number;
+  /** Tasks to wake once a queue lock is dropped (sync/rwsem.ts). */
+  readonly wakes: number[] = [];
   private readonly effect = new Effect();
 
   constructor(
@@ -39,7 +60,16 @@ export class Task {
     readonly driver: Driver,
     /** Present in verify mode. */
     readonly lockdep: Lockdep | null,
-  ) {}
+  ) {
+    const { layout, words } = arena;
+    this.words = words;
+    this.record = layout.threadRecords + thread * Thread.Words;
+    this.statistics = layout.statistics + thread * STATISTICS_COLUMNS;
+    this.rwsemPolicy = words[Header.RwsemPolicy];
+    this.sharedBlocked = sharedBlockedBy(this.rwsemPolicy);
+    this.exclusiveBlocked = exclusiveBlockedBy(this.rwsemPolicy);
+    this.spinLimit = driver.spinLimit ?? 0;
+  }
 
   /** Yield this to sleep until somebody wakes `word`, its value differs from `expected`, or the time is over. */
   wait(word: number, expected: number, timeoutMs = Number.POSITIVE_INFINITY): Effect {

@@ -93,6 +93,8 @@ export const enum Header {
   ExclusionWait,
   /** First group with quarantined blocks, + 1 (Group.QuarantineNext). Under the exclusions lock. */
   QuarantineGroups,
+  /** When somebody last looked for dead threads, in whole milliseconds, wrapping; compare-exchange by who looks next. */
+  ReapedAt,
   Words = 64,
 }
 
@@ -151,6 +153,8 @@ export const enum Thread {
   HeldDepth,
   /** 1 while inside an operation that may use the device; a closing store waits for it (store/session.ts). */
   Busy,
+  /** When the wait-queue node was queued, in whole milliseconds of the driver's clock, wrapping. Under the lock's queue lock. */
+  NodeSince,
   /** Locks held or being taken: pairs of (lock word offset, mode), HELD_MAX of them. */
   Held = 16,
   Words = 96,
@@ -167,11 +171,13 @@ export const enum ThreadState {
 
 /** A reader-writer semaphore (sync/rwsem.ts). */
 export const enum Rwsem {
+  /** Holders, and flags on the queue (rwsem.ts). */
   State,
   /** Thread slot + 1 of the writer. */
   Owner,
   /** Incremented at each exclusive acquisition. */
   Generation,
+  /** Thread slots + 1, linked by Thread.NodeNext; under QueueLock. */
   WaitHead,
   WaitTail,
   /** Leaf mutex of the queue. */
