@@ -1,0 +1,53 @@
+/**
+ * Blocks of a device that no page cache stands before: formatting and checking read and write through this, one block at
+ * a time, in memory that direct I/O takes.
+ *
+ * One thread, the only user of the device. I/O errors are thrown as the device throws them; what is short (a truncated
+ * image) is an EIO.
+ */
+import type { Device } from '../device/device.js';
+import { StoreError } from '../errors.js';
+
+const WASM_PAGE_BYTES = 65536;
+
+/** Zeroed memory aligned for direct I/O. */
+export function alignedBytes(lengthBytes: number): Uint8Array {
+  const pages = Math.ceil(lengthBytes / WASM_PAGE_BYTES);
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  return new Uint8Array(memory.buffer, 0, lengthBytes);
+}
+
+/** A block's memory, seen in the ways that the format's codecs want it. */
+export class BlockBuffer {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly words: Uint32Array;
+
+  constructor(lengthBytes: number) {
+    this.bytes = alignedBytes(lengthBytes);
+    this.view = new DataView(this.bytes.buffer, 0, lengthBytes);
+    this.words = new Uint32Array(this.bytes.buffer, 0, lengthBytes / 4);
+  }
+}
+
+export class DeviceBlocks {
+  constructor(
+    readonly device: Device,
+    readonly blockBytes: number,
+  ) {}
+
+  buffer(): BlockBuffer {
+    return new BlockBuffer(this.blockBytes);
+  }
+
+  read(block: number, into: BlockBuffer): void {
+    const done = this.device.read([into.bytes], block * this.blockBytes);
+    if (done < this.blockBytes) {
+      throw new StoreError('EIO', { syscall: 'read', detail: `block ${block} lies past the end of the device` });
+    }
+  }
+
+  write(block: number, from: BlockBuffer): void {
+    this.device.write([from.bytes], block * this.blockBytes);
+  }
+}
