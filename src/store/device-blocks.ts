@@ -5,17 +5,9 @@
  * One thread, the only user of the device. I/O errors are thrown as the device throws them; what is short (a truncated
  * image) is an EIO.
  */
+import { allocateAligned } from '../device/aligned-memory.js';
 import type { Device } from '../device/device.js';
 import { StoreError } from '../errors.js';
-
-const WASM_PAGE_BYTES = 65536;
-
-/** Zeroed memory aligned for direct I/O. */
-export function alignedBytes(lengthBytes: number): Uint8Array {
-  const pages = Math.ceil(lengthBytes / WASM_PAGE_BYTES);
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-  return new Uint8Array(memory.buffer, 0, lengthBytes);
-}
 
 /** A block's memory, seen in the ways that the format's codecs want it. */
 export class BlockBuffer {
@@ -24,7 +16,7 @@ export class BlockBuffer {
   readonly words: Uint32Array;
 
   constructor(lengthBytes: number) {
-    this.bytes = alignedBytes(lengthBytes);
+    this.bytes = allocateAligned(lengthBytes);
     this.view = new DataView(this.bytes.buffer, 0, lengthBytes);
     this.words = new Uint32Array(this.bytes.buffer, 0, lengthBytes / 4);
   }
