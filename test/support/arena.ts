@@ -12,7 +12,7 @@ export interface ArenaOptions extends Partial<ArenaShape> {
 export function makeArena(options: ArenaOptions = {}): Arena {
   const { verify = true, policy = 0, blockBytes = 4096, ...shape } = options;
   const layout = layoutOf(
-    { frames: 16, inodes: 8, groups: 4, threads: 20, exclusions: 16, pins: 8, requests: 2, ...shape },
+    { frames: 16, inodes: 8, groups: 4, threads: 20, exclusions: 16, pins: 8, requests: 2, openFiles: 4, ...shape },
     POINTS.length,
   );
   const buffer = Arena.allocate(layout);

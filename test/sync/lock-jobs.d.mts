@@ -1,0 +1,2 @@
+export const DATA: number;
+export const ARRIVED: number;
