@@ -63,12 +63,12 @@ const MAGIC = new TextEncoder().encode('EMMENTAL');
 
 /** Bits of `incompatible`. */
 export const enum Incompatible {
-  /** Every data block has a checksum. */
+  /** Every data block has a checksum. The bit is taken; no code reads or writes such stores yet. */
   DataChecksums = 1,
 }
 
-/** Feature bits that this code knows. */
-const KNOWN_INCOMPATIBLE = Incompatible.DataChecksums;
+/** Feature bits that this code can handle. */
+const KNOWN_INCOMPATIBLE = 0;
 const KNOWN_READ_ONLY_COMPATIBLE = 0;
 
 export const enum DiskState {
