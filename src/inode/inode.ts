@@ -6,7 +6,8 @@
  *    readers take no lock and retry.
  * 2. The disk size and the block count are written under the extent-map lock exclusive. The disk size is what the record
  *    on the device says: it moves forward only once the data below it are on the device.
- * 3. Times are doubles, written holding i_rwsem exclusive; a whole aligned double is never torn on the supported hosts.
+ * 3. Times and the disk size are doubles; a whole aligned double is never torn on the supported hosts. Times are written
+ *    holding i_rwsem exclusive.
  * 4. A slot's locks are initialised once, before any thread may reference it (`initInodeSlots`).
  */
 import type { Task } from '../routine/task.js';
@@ -85,15 +86,12 @@ export function setSize(task: Task, slot: Slot, bytes: number): void {
 
 /** The size in the record on the device (or in the running transaction). */
 export function diskSizeOf(arena: Arena, slot: Slot): number {
-  const at = slotAt(arena, slot);
-  return arena.unsigned[at + Inode.DiskSizeHigh] * WORD_RANGE + arena.unsigned[at + Inode.DiskSizeLow];
+  return arena.doubles[(slotAt(arena, slot) + Inode.DiskSize) / 2];
 }
 
 /** The caller holds the extent-map lock exclusive, and calls `InodeTable.update` in the same handle. */
 export function setDiskSize(task: Task, slot: Slot, bytes: number): void {
-  const at = slotAt(task.arena, slot);
-  task.arena.unsigned[at + Inode.DiskSizeHigh] = Math.floor(bytes / WORD_RANGE);
-  task.arena.unsigned[at + Inode.DiskSizeLow] = bytes % WORD_RANGE;
+  task.arena.doubles[(slotAt(task.arena, slot) + Inode.DiskSize) / 2] = bytes;
   markInodeDirty(task.arena, slot);
 }
 
@@ -146,10 +144,12 @@ export function touchChanged(task: Task, slot: Slot): void {
   markInodeDirty(task.arena, slot);
 }
 
-/** The record on the device is older than the words: `InodeTable.update` has something to write. */
+/**
+ * The record on the device is older than the words, which the caller has changed before: `InodeTable.update` has something
+ * to write. An atomic operation even where the flag is set, so that the words are seen by whoever clears it.
+ */
 export function markInodeDirty(arena: Arena, slot: Slot): void {
-  const flags = slotAt(arena, slot) + Inode.Flags;
-  if ((Atomics.load(arena.words, flags) & InodeFlag.Dirty) === 0) Atomics.or(arena.words, flags, InodeFlag.Dirty);
+  Atomics.or(arena.words, slotAt(arena, slot) + Inode.Flags, InodeFlag.Dirty);
 }
 
 export function isInodeDirty(arena: Arena, slot: Slot): boolean {

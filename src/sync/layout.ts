@@ -274,9 +274,10 @@ export const enum Inode {
   SizeSeq,
   SizeHigh,
   SizeLow,
-  /** Size on the device, in whole bytes as two words. Under the extent-map lock exclusive. */
-  DiskSizeHigh,
-  DiskSizeLow,
+  /** Leaf mutex of the record's attributes, while they are copied to its block. */
+  RecordLock,
+  /** Orphan list: slot of the inode before this one, 0 for the first; under the inode table lock. */
+  OrphanPrevious,
   /** Cached pages, dirty ones included; under ListLock. */
   Pages,
   PagesDirty,
@@ -303,6 +304,8 @@ export const enum Inode {
   Mtime = 24,
   Ctime = 26,
   Birthtime = 28,
+  /** Size on the device in bytes, a double. Written under the extent-map lock exclusive. */
+  DiskSize = 30,
   /** Locks. */
   IRwsem = 32,
   InvalidateLock = 40,
@@ -321,6 +324,8 @@ export const enum InodeFlag {
   Busy = 4,
   /** Somebody waits on Flags. */
   Waited = 8,
+  /** Used since the eviction clock passed. */
+  Referenced = 16,
 }
 
 /** An allocation group. Under its group lock (mutex GlobalLock.Groups + group % GROUP_LOCKS) unless said otherwise. */
