@@ -1,30 +1,55 @@
 /**
  * The extent map of a file: a B+tree from pages to runs of device blocks, its root in the inode's record.
  *
- * Any thread may call. The caller holds the inode's extent-map lock: shared for lookups, exclusive for changes; changes
- * also need an open journal handle with the credits given below. Throws EUCLEAN for a tree that contradicts itself,
- * ENOSPC (with nothing changed) when no block for a node is left.
+ * Any thread may call. The caller holds the inode's extent-map lock: shared for lookups, exclusive for changes (asserted
+ * in verify mode); changes also need an open journal handle with the credits given below. Throws EUCLEAN for a tree that
+ * contradicts itself, ENOSPC (with nothing changed) when no block for a node is left.
+ *
+ *  1. Extents do not overlap, and none is empty. Neighbours that could be one extent usually are; a shift may leave some.
+ *  2. Each change counts Inode.MapSequence up and keeps Inode.Blocks and the record's counts exact.
  */
-import type { Allocator } from '../allocator/allocator.js';
+import { type Allocator, FREE_CREDITS } from '../allocator/allocator.js';
+import { assert } from '../assert.js';
+import { BlockKind } from '../format/block-header.js';
+import {
+  ENTRY_WORDS,
+  entryBlock,
+  entryEnd,
+  entryLength,
+  entryPage,
+  entryUnwritten,
+  findExtentEntry,
+  MAX_EXTENT_LENGTH,
+  NODE_ENTRIES_WORD,
+} from '../format/extent-node.js';
+import { InodeAt } from '../format/inode-record.js';
 import type { Journal } from '../journal/journal.js';
 import type { Metadata } from '../journal/metadata.js';
 import type { Frames } from '../pagecache/frames.js';
-import type { BlockRun } from '../pagecache/mapping-operations.js';
+import { type BlockRun, RunKind } from '../pagecache/mapping-operations.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
+import { Inode } from '../sync/layout.js';
+import { LockMode, LockRank } from '../sync/lockdep.js';
 import type { Slot } from '../units.js';
+import { convertExtent } from './extent-convert.js';
+import { joinable, joinableAfter, toRight } from './extent-join.js';
+import { REMOVE_EXTENTS, removeExtents } from './extent-remove.js';
+import { shiftDown, shiftUp } from './extent-shift.js';
+import { CREDITS_CHANGE, CREDITS_GROW, CREDITS_SHRINK, ExtentTree, NODE_HEAD_DISTANCE } from './extent-tree.js';
+import { mapLockAt } from './inode.js';
 
-/** Blocks that one insertion may dirty. */
-export const CREDITS_INSERT = 32;
-/** Blocks that one conversion may dirty. */
-export const CREDITS_CONVERT = 48;
-/** Blocks that one step of a removal may dirty. */
-export const CREDITS_REMOVE_STEP = 80;
+/** Blocks that one insertion may dirty. It either adds an extent, or joins two. */
+export const CREDITS_INSERT = Math.max(CREDITS_GROW, CREDITS_SHRINK + CREDITS_CHANGE);
+/** Blocks that one conversion may dirty: a split, and joining with the neighbour on either side. */
+export const CREDITS_CONVERT = CREDITS_GROW + 2 * CREDITS_SHRINK;
+/** Blocks that one step of a removal may dirty: a split or a deletion, and the bitmaps of what it frees. */
+export const CREDITS_REMOVE_STEP = CREDITS_GROW + CREDITS_SHRINK + REMOVE_EXTENTS * FREE_CREDITS;
 /** Blocks that one step of a shift may dirty. */
-export const CREDITS_SHIFT_STEP = 32;
-/** What `shift` returns when nothing is left to move. */
-export const SHIFT_DONE = -1;
+export const CREDITS_SHIFT_STEP = CREDITS_GROW + CREDITS_CHANGE + CREDITS_SHRINK;
+
+const ROOT_ENTRIES_WORD = InodeAt.RootEntries / 4;
 
 /** One extent, as `next` gives it. */
 export class Extent {
@@ -34,69 +59,172 @@ export class Extent {
   unwritten = false;
 }
 
+export { SHIFT_DONE } from './extent-shift.js';
+
 export interface ExtentMapOptions {
   /** Entries of a node, for tests of deep trees; by default what fits in a block. */
   maxEntries?: number;
 }
 
 export class ExtentMap {
+  private readonly tree: ExtentTree;
+
   constructor(
     readonly arena: Arena,
     readonly frames: Frames,
     readonly journal: Journal,
     readonly metadata: Metadata,
     readonly allocator: Allocator,
-    readonly options: ExtentMapOptions = {},
-  ) {}
+    options: ExtentMapOptions = {},
+  ) {
+    this.tree = new ExtentTree(arena, frames, journal, metadata, allocator, options.maxEntries);
+  }
 
   /**
    * The run that starts at `page`, at most `max` pages long, into `run`: a hole's length reaches to the next extent (or
-   * `max`). False, and nothing said, when a block of the tree is not cached: then ask `lookup`.
+   * `max`). False, and nothing said, when a block of the tree is not cached: then ask `lookup`. Hot: no allocation.
    */
-  tryLookup(_task: Task, _slot: Slot, _page: number, _run: BlockRun, _max: number): boolean {
-    throw new Error('not written yet');
+  tryLookup(task: Task, slot: Slot, page: number, run: BlockRun, max: number): boolean {
+    const { metadata, frames, tree } = this;
+    const { unsigned } = this.arena;
+    const at = this.arena.layout.inodeRecords + slot * Inode.Words;
+    const recordBlock = unsigned[at + Inode.RecordBlock];
+    let frame = recordBlock === 0 ? this.journal.superblockFrame : metadata.tryGet(task, recordBlock, BlockKind.Inodes);
+    if (frame === 0) return false;
+    // The superblock's frame is pinned by the journal, for good.
+    let pinned = recordBlock !== 0;
+    let words = frames.words(frame);
+    let base = frames.word(frame) + unsigned[at + Inode.RecordOffset] / 4 + ROOT_ENTRIES_WORD;
+    let head = words[base - 1];
+    let height = head & 0xffff;
+    let count = head >>> 16;
+    let isSound = count <= tree.rootMax;
+    let bound = page + max;
+    while (isSound) {
+      const index = findExtentEntry(words, base, count, page);
+      if (index + 1 < count) bound = Math.min(bound, words[base + (index + 1) * ENTRY_WORDS]);
+      if (height === 0 || index < 0) {
+        fillRun(run, words, base, height === 0 ? index : -1, page, bound);
+        if (pinned) metadata.put(frame);
+        return true;
+      }
+      const child = words[base + index * ENTRY_WORDS + 1];
+      if (pinned) metadata.put(frame);
+      // The extent-map lock keeps the child in the tree while neither node is pinned.
+      frame = metadata.tryGet(task, child, BlockKind.ExtentNode);
+      if (frame === 0) return false;
+      pinned = true;
+      words = frames.words(frame);
+      base = frames.word(frame) + NODE_ENTRIES_WORD;
+      head = words[base - NODE_HEAD_DISTANCE];
+      isSound = (head & 0xffff) === height - 1 && head >>> 16 <= tree.nodeMax;
+      height--;
+      count = head >>> 16;
+    }
+    if (pinned) metadata.put(frame);
+    return false;
   }
 
-  // biome-ignore lint/correctness/useYield: the body follows
-  *lookup(_task: Task, _slot: Slot, _page: number, _run: BlockRun, _max: number): Routine<void> {
-    throw new Error('not written yet');
+  *lookup(task: Task, slot: Slot, page: number, run: BlockRun, max: number): Routine<void> {
+    if (this.tryLookup(task, slot, page, run, max)) return;
+    yield* this.lookupNear(task, slot, page, run, max);
+  }
+
+  /** As `lookup`; returns the block after the extent before `page` (where the file would best go on), or 0. */
+  *lookupNear(task: Task, slot: Slot, page: number, run: BlockRun, max: number): Routine<number> {
+    const { tree } = this;
+    const path = tree.path();
+    try {
+      yield* tree.seek(task, slot, page, path);
+      const words = path.words[path.depth];
+      const base = path.bases[path.depth];
+      const { index } = path;
+      fillRun(run, words, base, index, page, Math.min(page + max, path.nextPage()));
+      return index < 0 ? 0 : entryBlock(words, base, index) + entryLength(words, base, index);
+    } finally {
+      tree.release(path);
+    }
   }
 
   /** The first extent that ends after `page`, whole, into `out`; false when there is none. */
-  // biome-ignore lint/correctness/useYield: the body follows
-  *next(_task: Task, _slot: Slot, _page: number, _out: Extent): Routine<boolean> {
-    throw new Error('not written yet');
+  *next(task: Task, slot: Slot, page: number, out: Extent): Routine<boolean> {
+    const { tree } = this;
+    const path = tree.path();
+    try {
+      yield* tree.seek(task, slot, page, path);
+      let { index } = path;
+      if (index < 0 || entryEnd(path.words[path.depth], path.bases[path.depth], index) <= page) {
+        const next = path.nextPage();
+        if (next === Number.POSITIVE_INFINITY) return false;
+        if (index + 1 === path.count(path.depth)) yield* tree.seek(task, slot, next, path);
+        else path.positions[path.depth]++;
+        index = path.index;
+      }
+      const words = path.words[path.depth];
+      const base = path.bases[path.depth];
+      out.page = entryPage(words, base, index);
+      out.block = entryBlock(words, base, index);
+      out.length = entryLength(words, base, index);
+      out.unwritten = entryUnwritten(words, base, index);
+      return true;
+    } finally {
+      tree.release(path);
+    }
   }
 
-  /** Maps a hole to `length` blocks from `block`. CREDITS_INSERT. */
-  // biome-ignore lint/correctness/useYield: the body follows
-  *insert(
-    _task: Task,
-    _slot: Slot,
-    _page: number,
-    _block: number,
-    _length: number,
-    _unwritten: boolean,
-  ): Routine<void> {
-    throw new Error('not written yet');
+  /** Maps a hole to `length` blocks from `block`, joined with neighbours that fit. CREDITS_INSERT. */
+  *insert(task: Task, slot: Slot, page: number, block: number, length: number, unwritten: boolean): Routine<void> {
+    this.assertExclusive(task, slot);
+    const { tree } = this;
+    const path = tree.path();
+    const rightPath = tree.path();
+    try {
+      yield* tree.seek(task, slot, page, path);
+      const next = path.nextPage();
+      const left = path.index;
+      assert(
+        length > 0 &&
+          next >= page + length &&
+          (left < 0 || entryEnd(path.words[path.depth], path.bases[path.depth], left) <= page),
+        `slot ${slot}: pages ${page} … ${page + length - 1} are no hole`,
+      );
+      const leftLength = joinable(path, left, page, block, unwritten);
+      const right = next === page + length ? yield* toRight(tree, task, slot, next, path, rightPath) : null;
+      const rightLength = right === null ? 0 : joinableAfter(right, right.index, block + length, unwritten);
+      const joined = leftLength + length + rightLength;
+      if (joined === length || joined > MAX_EXTENT_LENGTH) {
+        if (right === path) path.positions[path.depth] = left;
+        yield* tree.makeRoom(task, slot, path, 1);
+        tree.addExtent(task, path, path.index + 1, page, block, length, unwritten);
+      } else if (leftLength > 0) {
+        tree.resize(task, path, left, joined);
+        if (right !== null && rightLength > 0) yield* tree.deleteExtents(task, slot, right, right.index, 1);
+      } else if (right !== null) {
+        tree.setExtent(task, right, right.index, page, block, joined, unwritten);
+      }
+      tree.changed(task, slot, path, length);
+    } finally {
+      tree.release(rightPath);
+      tree.release(path);
+    }
   }
 
   /**
    * Unmaps pages of [first, end) from the front and frees their blocks, a bounded number of extents a call; returns the
    * page where it stopped (`end` when done): the caller goes on from there in another handle. CREDITS_REMOVE_STEP.
    */
-  // biome-ignore lint/correctness/useYield: the body follows
-  *remove(_task: Task, _slot: Slot, _first: number, _end: number): Routine<number> {
-    throw new Error('not written yet');
+  *remove(task: Task, slot: Slot, first: number, end: number): Routine<number> {
+    this.assertExclusive(task, slot);
+    return yield* removeExtents(this.tree, task, slot, first, end);
   }
 
   /**
    * Makes `count` unwritten pages from `first`, all of one extent, written; with `unwritten`, the other way round, for
    * zeroing a range in place. CREDITS_CONVERT.
    */
-  // biome-ignore lint/correctness/useYield: the body follows
-  *convert(_task: Task, _slot: Slot, _first: number, _count: number, _unwritten = false): Routine<void> {
-    throw new Error('not written yet');
+  *convert(task: Task, slot: Slot, first: number, count: number, unwritten = false): Routine<void> {
+    this.assertExclusive(task, slot);
+    yield* convertExtent(this.tree, task, slot, first, count, unwritten);
   }
 
   /**
@@ -105,8 +233,30 @@ export class ExtentMap {
    * call in its own handle, the inode locked against everything else meanwhile. CREDITS_SHIFT_STEP. Throws EFBIG, with
    * nothing changed, when an extent would move past the last page.
    */
-  // biome-ignore lint/correctness/useYield: the body follows
-  *shift(_task: Task, _slot: Slot, _from: number, _delta: number, _resume?: number): Routine<number> {
-    throw new Error('not written yet');
+  *shift(task: Task, slot: Slot, from: number, delta: number, resume?: number): Routine<number> {
+    this.assertExclusive(task, slot);
+    return delta < 0
+      ? yield* shiftDown(this.tree, task, slot, from, delta, resume)
+      : yield* shiftUp(this.tree, task, slot, from, delta, resume);
   }
+
+  private assertExclusive(task: Task, slot: Slot): void {
+    task.lockdep?.assertHeld(LockRank.ExtentMap, mapLockAt(this.arena, slot), LockMode.Exclusive);
+  }
+}
+
+/** The run at `page` that entry `index` of a leaf makes, or the hole after it up to `bound`. */
+function fillRun(run: BlockRun, words: Uint32Array, base: number, index: number, page: number, bound: number): void {
+  if (index >= 0) {
+    const end = entryEnd(words, base, index);
+    if (end > page) {
+      run.block = entryBlock(words, base, index) + (page - entryPage(words, base, index));
+      run.length = Math.min(end, bound) - page;
+      run.kind = entryUnwritten(words, base, index) ? RunKind.Unwritten : RunKind.Written;
+      return;
+    }
+  }
+  run.block = 0;
+  run.length = bound - page;
+  run.kind = RunKind.Hole;
 }

@@ -94,14 +94,14 @@ export class NameTree {
   }
 
   root(): number {
-    const frame = this.journal.superblockFrame();
+    const frame = this.journal.superblockFrame;
     const bytes = this.bytes(frame);
     const at = this.at(frame) + SuperblockAt.NameRoot;
     return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0;
   }
 
   setRoot(task: Task, block: number): void {
-    const frame = this.journal.superblockFrame();
+    const frame = this.journal.superblockFrame;
     const bytes = this.bytes(frame);
     const at = this.at(frame) + SuperblockAt.NameRoot;
     this.journal.dirty(task, frame);
