@@ -31,7 +31,6 @@ export function initMutex(arena: Arena, at: number, rank: LockRank): void {
 /** The fast path of `lockMutex`, checked by lockdep like it. `mayInvert`: the caller will not sleep for the mutex, so it may try out of order. */
 export function tryLockMutex(task: Task, at: number, mayInvert = false): boolean {
   const { words } = task;
-  if (Atomics.load(words, at + Mutex.State) !== MutexState.Free) return false;
   if (task.lockdep !== null) task.lockdep.acquire(words[at + Mutex.Rank], at, LockMode.Mutex, mayInvert);
   pushHeld(task, at, LockMode.Mutex);
   if (Atomics.compareExchange(words, at + Mutex.State, MutexState.Free, MutexState.Held) === MutexState.Free) {

@@ -21,6 +21,7 @@ export const enum RwsemPolicy {
 
 /** Bits of Rwsem.State. */
 export const enum RwsemState {
+  Free = 0,
   /** A writer holds the lock. */
   Writer = 1,
   /** The queue is not empty. */

@@ -67,9 +67,8 @@ export function initRwsem(arena: Arena, at: number, rank: LockRank): void {
  */
 export function tryAcquireShared(task: Task, at: number, mayInvert = false): boolean {
   const { words } = task;
-  let state = Atomics.load(words, at + Rwsem.State);
-  if ((state & task.sharedBlocked) !== 0) return false;
   recordAcquisition(task, at, LockMode.Shared, mayInvert);
+  let state: number = RwsemState.Free;
   do {
     const seen = Atomics.compareExchange(words, at + Rwsem.State, state, state + RwsemState.ReaderOne);
     if (seen === state) return true;
@@ -82,13 +81,16 @@ export function tryAcquireShared(task: Task, at: number, mayInvert = false): boo
 /** The fast path of `acquireExclusive`; see tryAcquireShared. Under the kernel policy it takes a free lock ahead of the queue. */
 export function tryAcquireExclusive(task: Task, at: number, mayInvert = false): boolean {
   const { words } = task;
-  const state = Atomics.load(words, at + Rwsem.State);
-  if ((state & task.exclusiveBlocked) !== 0) return false;
   recordAcquisition(task, at, LockMode.Exclusive, mayInvert);
-  if (Atomics.compareExchange(words, at + Rwsem.State, state, state | RwsemState.Writer) === state) {
-    own(words, at, task.thread);
-    return true;
-  }
+  let state: number = RwsemState.Free;
+  do {
+    const seen = Atomics.compareExchange(words, at + Rwsem.State, state, state | RwsemState.Writer);
+    if (seen === state) {
+      own(words, at, task.thread);
+      return true;
+    }
+    state = seen;
+  } while ((state & task.exclusiveBlocked) === 0);
   forgetAcquisition(task, at);
   return false;
 }
@@ -100,8 +102,9 @@ export function* acquireShared(task: Task, at: number): Routine<void> {
 
 export function* acquireExclusive(task: Task, at: number): Routine<void> {
   for (let spins = task.rwsemPolicy === RwsemPolicy.Kernel ? task.spinLimit : 0; ; spins--) {
-    if (tryAcquireExclusive(task, at)) return;
-    if (spins <= 0 || (Atomics.load(task.words, at + Rwsem.State) & RwsemState.Handoff) !== 0) break;
+    const state = Atomics.load(task.words, at + Rwsem.State);
+    if ((state & task.exclusiveBlocked) === 0 && tryAcquireExclusive(task, at)) return;
+    if (spins <= 0 || (state & RwsemState.Handoff) !== 0) break;
   }
   yield* acquireSlowly(task, at, LockMode.Exclusive);
 }
