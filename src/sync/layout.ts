@@ -127,7 +127,7 @@ export const enum Gate {
 
 /** One thread's record in the registry. Written by its own thread but for the words that say otherwise. */
 export const enum Thread {
-  /** ThreadState; compare-exchange by attach, reap, detach. Publishes Tid and Start. */
+  /** ThreadState; written by attach (compare-exchange), reap, detach. */
   State,
   /** The host's thread id, and the low word of its start time; together they tell a living thread from a reused id. */
   Tid,

@@ -8,8 +8,9 @@
  *    the lock comes after them, and a dead thread's stores are looked at only after the host says that it is gone.)
  * 3. A thread ends only at a safe point of the JavaScript engine: a function's entry or a loop's end. `HitPin` is set
  *    and cleared in straight-line code beside the atomic operation on the pin, and so is exact.
- * 4. A thread is dead when its host thread id is gone, or belongs to a thread that started at another time. Any waiter
- *    looks, at most one every REAP_INTERVAL_MS in all.
+ * 4. Tid is not 0 from attach until detach, or until somebody erases it to free a dead thread's slot; where the host
+ *    tells nothing it is 0 always. A thread is dead when its Tid is gone, or belongs to a thread that started at another
+ *    time. Any waiter looks, at most one every REAP_INTERVAL_MS in all.
  * 5. A death that held something fences the store for good (StoreState.Fenced): every waiter throws EOWNERDEAD. One
  *    that held nothing is forgotten, and its slot is free again.
  *
@@ -58,6 +59,7 @@ export function detachThread(task: Task): void {
       `thread ${task.thread} detaches while holding ${describeHeld(arena, task.thread)}`,
     );
   }
+  Atomics.store(words, record + Thread.Tid, 0);
   Atomics.store(words, record + Thread.State, ThreadState.Free);
 }
 
@@ -71,15 +73,14 @@ export function reapDeadThreads(arena: Arena, driver: Driver): number {
   if (arena.state === StoreState.Fenced) return dead;
   for (let thread = 0; thread < layout.threads; thread++) {
     const record = layout.threadRecords + thread * Thread.Words;
-    if (Atomics.load(words, record + Thread.State) !== ThreadState.Attached) continue;
-    if (isAlive(words[record + Thread.Tid], words[record + Thread.Start])) continue;
-    // The slot may have passed to another thread since its state was read.
-    if (isAlive(Atomics.load(words, record + Thread.Tid), words[record + Thread.Start])) continue;
-    if (Atomics.load(words, record + Thread.State) !== ThreadState.Attached) continue;
+    const tid = Atomics.load(words, record + Thread.Tid);
+    if (tid === 0 || isAlive(tid, words[record + Thread.Start])) continue;
+    const held = holdsAnything(arena, thread);
+    // The slot may have passed to another thread meanwhile; if not, all that was read is the dead one's.
+    if (Atomics.load(words, record + Thread.Tid) !== tid) continue;
     dead++;
-    // Fence first: should this thread die too, the next one that looks finds the same.
-    if (holdsAnything(arena, thread)) fence(arena, thread, driver);
-    else forget(arena, thread, driver);
+    if (held) fence(arena, thread, driver);
+    else forget(arena, thread, tid, driver);
   }
   return dead;
 }
@@ -181,18 +182,14 @@ export function describeHeld(arena: Arena, thread: number): string {
   return held.length === 0 ? 'nothing' : held.join(', ');
 }
 
-/** The slot of a dead thread that held nothing. Whoever moves it to Dying cleans it up. */
-function forget(arena: Arena, thread: number, driver: Driver): void {
+/** Frees the slot of a dead thread that held nothing. Of several that try, the one that erases its id does it. */
+function forget(arena: Arena, thread: number, tid: number, driver: Driver): void {
   const { words, layout } = arena;
   const record = layout.threadRecords + thread * Thread.Words;
   const unpin = driver.unpin ?? null;
   if (unpin === null && pinsAnything(arena, thread)) return;
-  if (
-    Atomics.compareExchange(words, record + Thread.State, ThreadState.Attached, ThreadState.Dying) !==
-    ThreadState.Attached
-  ) {
-    return;
-  }
+  if (Atomics.compareExchange(words, record + Thread.Tid, tid, 0) !== tid) return;
+  Atomics.store(words, record + Thread.State, ThreadState.Dying);
   if (unpin !== null) unpinAll(arena, thread, unpin);
   Atomics.store(words, record + Thread.State, ThreadState.Free);
 }
@@ -258,7 +255,6 @@ function startTime(tid: number): number | null {
 }
 
 function isAlive(tid: number, start: number): boolean {
-  if (tid === 0) return true;
   try {
     return startTime(tid) === start;
   } catch {
@@ -267,7 +263,7 @@ function isAlive(tid: number, start: number): boolean {
   }
 }
 
-/** Takes a free slot, or answers -1. The record is complete before the state says so; no safe point in between. */
+/** Takes a free slot, or answers -1. No safe point between taking it and having an id in it. */
 function claimSlot(arena: Arena, host: HostThread | null): number {
   const { words, layout } = arena;
   for (let thread = 0; thread < layout.threads; thread++) {
@@ -275,9 +271,6 @@ function claimSlot(arena: Arena, host: HostThread | null): number {
     if (words[record + Thread.State] !== ThreadState.Free) continue;
     const free = Atomics.compareExchange(words, record + Thread.State, ThreadState.Free, ThreadState.Attaching);
     if (free !== ThreadState.Free) continue;
-    words[record + Thread.Tid] = host === null ? 0 : host.tid;
-    words[record + Thread.Start] = host === null ? 0 : host.start;
-    words[record + Thread.Generation]++;
     words[record + Thread.WaitingOn] = 0;
     words[record + Thread.NodeGranted] = 0;
     words[record + Thread.NodeNext] = 0;
@@ -287,6 +280,9 @@ function claimSlot(arena: Arena, host: HostThread | null): number {
     words[record + Thread.HitPin] = 0;
     words[record + Thread.HeldDepth] = 0;
     words[record + Thread.Busy] = 0;
+    words[record + Thread.Generation]++;
+    words[record + Thread.Start] = host === null ? 0 : host.start;
+    Atomics.store(words, record + Thread.Tid, host === null ? 0 : host.tid);
     Atomics.store(words, record + Thread.State, ThreadState.Attached);
     return thread;
   }

@@ -14,7 +14,7 @@ import {
   tryAcquireExclusive,
   tryAcquireShared,
 } from '#dist/src/sync/rwsem.js';
-import { RWSEM_POLICIES, rwsemPolicyNumber } from '#dist/src/sync/rwsem-policy.js';
+import { RWSEM_POLICIES, RwsemState, rwsemPolicyNumber } from '#dist/src/sync/rwsem-policy.js';
 import { Count, sumStatistics } from '#dist/src/sync/statistics.js';
 import { detachThread } from '#dist/src/sync/threads.js';
 import { Actor, ManualDriver } from '../support/actor.js';
@@ -193,6 +193,32 @@ describe('the kernel policy', () => {
     endWrite(head);
     expect(proceed()).toEqual([3]);
     endWrite(next);
+    expectIdle();
+  });
+
+  test('a head reader that a writer got ahead of is granted the lock once it is late', () => {
+    const [w0, r, thief] = actors;
+    write(w0);
+    read(r);
+    driver.nowMs += 5;
+    // The thief comes between the release and the hand-over, which looks at the store's state first.
+    const state = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(arena), 'state')!;
+    Object.defineProperty(arena, 'state', {
+      configurable: true,
+      get() {
+        Object.defineProperty(arena, 'state', state);
+        expect(tryAcquireExclusive(thief.task, lock)).toBe(true);
+        return arena.state;
+      },
+    });
+    endWrite(w0);
+    expect(holdsExclusive(thief.task, lock)).toBe(true);
+    expect(arena.words[lock + Rwsem.State] & RwsemState.Handoff).toBe(RwsemState.Handoff);
+    expect(proceed()).toEqual([]);
+    endWrite(thief);
+    expect(tryAcquireExclusive(thief.task, lock)).toBe(false);
+    expect(proceed()).toEqual([1]);
+    endRead(r);
     expectIdle();
   });
 
