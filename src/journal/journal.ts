@@ -1,85 +1,368 @@
 /**
- * The running transaction: handles, credits, and group commit. Any thread may call any of it.
+ * The journal: every change of metadata happens inside a handle of the running transaction, and a commit makes the
+ * transaction durable as a whole. Any thread may call; a commit runs on whichever thread needs it first.
+ *
+ * A commit: hold new handles back, wait for the open ones, write the counters into the superblock's page, copy the dirty
+ * metadata pages to the commit buffer, let handles go on; seal the copies, write them in place, flush; publish the
+ * transaction as durable; discard and release what it freed. A log is to be written between sealing and writing in place.
+ *
+ * 1. A dirty page of the metadata mapping belongs to the running transaction; the snapshot leaves none dirty.
+ * 2. Dirty blocks + credits of open handles + 1 for the superblock never exceed the commit buffer, and credits of open
+ *    handles never exceed the free exclusion records: `begin` commits first where they would. A handle dirties at most its
+ *    credits (asserted), and frees at most as many runs of blocks.
+ * 3. Commits are serial (Commit mutex, tried, never waited for). Data written before `commit` was called are durable when
+ *    it returns: it waits for a device flush that began after the call.
+ * 4. The first failed commit stops the journal: pages stay dirty and readable, `begin` and `commit` throw EIO.
+ * 5. The superblock's copy in the last block is refreshed when the store's state changes (open, closed, error).
+ *
+ * No wake-up is lost. Starters sleep on Stopped = 1, which is stored before its waker wakes all. The committer sleeps on
+ * the number of handles it saw, which only falls while Stopped is 1; who brings it to 0 sees Stopped under the same leaf
+ * mutex, and wakes. Who shares a commit reads Progress, then sees its transaction not durable, then fails to take the
+ * Commit mutex: its holder increments Progress after releasing it, so after that reading.
+ *
+ * Locks: takes Commit and what the allocator's release takes; JournalState and Exclusions leaf mutexes. A handle counts as
+ * a lock of rank JournalHandle. Nobody waits for a commit while holding anything above a page lock.
  */
-import { unreachable } from '../assert.js';
+import { assert } from '../assert.js';
 import type { Device } from '../device/device.js';
+import { StoreError } from '../errors.js';
+import { DiskState, SuperblockAt } from '../format/superblock.js';
+import { PageFlag } from '../pagecache/page.js';
 import type { PageCache } from '../pagecache/page-cache.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
-import type { Frame } from '../units.js';
+import { GlobalLock, Header, Page, Thread, Journal as Word } from '../sync/layout.js';
+import { lockLeaf, unlockLeaf } from '../sync/leaf.js';
+import { LockMode, LockRank } from '../sync/lockdep.js';
+import { initMutex, tryLockMutex, unlockMutex } from '../sync/mutex.js';
+import { Count, count } from '../sync/statistics.js';
+import type { Frame, Slot } from '../units.js';
+import { CommitBuffer } from './commit-buffer.js';
+import { loadCounters, storeCounters } from './superblock-page.js';
+import { next, reached } from './transaction-number.js';
 
-/** Told when a transaction is durable, by the thread that committed it, which holds no lock then. */
+const METADATA = 0 as Slot;
+const EVERYBODY = Number.POSITIVE_INFINITY;
+/** Blocks of the commit buffer that no credit buys: the superblock and its copy. */
+const OVERHEAD_BLOCKS = 2;
+const EIO = 5;
+/** Claims hold at most one exclusion record in so many; the rest is for what handles free. */
+export const CLAIM_SHARE = 4;
+
+/** Told when a transaction is durable, by the thread that committed it, after it released the Commit mutex. */
 export interface DurableListener {
   releaseQuarantine(task: Task): Routine<void>;
 }
 
-/** Prepares the journal's words and locks. Called once, by the opening thread, before any other use. */
-export function initJournal(_arena: Arena, _lastTransaction: number): void {}
+/** Makes the journal's lock. Called once, by the opening thread, before the arena is shared. */
+export function initJournal(arena: Arena): void {
+  initMutex(arena, arena.layout.locks + GlobalLock.Commit, LockRank.Commit);
+}
 
 export class Journal {
+  /** The allocator. */
   listener: DurableListener | null = null;
+  /** Blocks that the handles of one transaction may dirty. */
+  readonly capacity: number;
+  /** Credits that one handle may have: it must fit an empty transaction, and records for what it may free be there. */
+  readonly creditsMax: number;
+  private readonly words: Int32Array;
+  /** Where the journal's words are, and the locks. */
+  private readonly at: number;
+  private readonly stateLock: number;
+  private readonly commitLock: number;
+  /** This thread's view of the commit buffer; made at its first commit. */
+  private commits: CommitBuffer | null = null;
 
   constructor(
     readonly arena: Arena,
     readonly cache: PageCache,
     readonly device: Device,
-    /** Memory that O_DIRECT takes, shared by all threads; holds one transaction's blocks and the two superblocks. */
+    /** Memory that O_DIRECT takes, shared by all threads; bounds a transaction. At least 64 blocks. */
     readonly buffer: SharedArrayBuffer,
-  ) {}
-
-  /** Loads and pins the superblock's page for as long as the store is open. Opening thread, once, before any handle. */
-  *start(_task: Task): Routine<void> {
-    unreachable('not written yet');
+    readonly blockBytes: number,
+  ) {
+    this.words = arena.words;
+    this.at = arena.layout.journal;
+    this.stateLock = arena.layout.locks + GlobalLock.JournalState;
+    this.commitLock = arena.layout.locks + GlobalLock.Commit;
+    this.capacity = Math.floor(buffer.byteLength / blockBytes) - OVERHEAD_BLOCKS;
+    const { exclusions, threads } = arena.layout;
+    this.creditsMax = Math.min(this.capacity, exclusions - Math.ceil(exclusions / CLAIM_SHARE) - threads);
   }
 
-  /** Opens a handle that may dirty up to `credits` metadata blocks and make as many calls of `free`. Nested calls only deepen. */
-  *begin(_task: Task, _credits: number): Routine<void> {
-    unreachable('not written yet');
+  /**
+   * Takes over the superblock's page, pinned by the caller for as long as the store is open, and the counters in it. The
+   * opening thread calls it once, before any handle.
+   */
+  start(superblock: Frame): void {
+    const { words, at } = this;
+    const view = this.cache.frames.view(superblock);
+    loadCounters(this.arena, view);
+    const last = view.getUint32(SuperblockAt.Transaction, true);
+    const high = view.getUint32(SuperblockAt.Transaction + 4, true);
+    words[at + Word.SuperblockFrame] = superblock;
+    words[at + Word.Running] = next(last);
+    words[at + Word.RunningHigh] = last === 0xffff_ffff ? high + 1 : high;
+    words[at + Word.Durable] = last | 0;
+    words[at + Word.Dirtied] = last | 0;
+    words[at + Word.Wanted] = last | 0;
   }
 
-  /** `begin` where nothing needs waiting for. */
-  tryBegin(_task: Task, _credits: number): boolean {
-    return unreachable('not written yet');
+  /** The superblock's page (block 0), pinned. For fields that are no counters: change them in a handle, and `dirty` it. */
+  get superblockFrame(): Frame {
+    return this.words[this.at + Word.SuperblockFrame] as Frame;
   }
 
-  end(_task: Task): void {
-    unreachable('not written yet');
+  /**
+   * Opens a handle: the metadata changes until `end` become durable together. It may dirty `credits` blocks and free as
+   * many runs. Inside a handle it only deepens it, and the outer credits must do. The task must not wait, until `end`, for
+   * data pages' locks or writeback, nor for anybody who might wait for a commit.
+   */
+  *begin(task: Task, credits: number): Routine<void> {
+    if (this.tryBegin(task, credits)) return;
+    count(task, Count.HandleWaits);
+    do {
+      this.throwIfFailed();
+      if (Atomics.load(this.words, this.at + Word.Stopped) !== 0) yield task.wait(this.at + Word.Stopped, 1);
+      else yield* this.makeRoom(task);
+    } while (!this.tryBegin(task, credits));
   }
 
-  /** Makes a pinned metadata page part of the running transaction. Call it before or after the change, inside the handle. */
-  dirty(_task: Task, _frame: Frame): void {
-    unreachable('not written yet');
+  /** `begin` where nothing has to be waited for. */
+  tryBegin(task: Task, credits: number): boolean {
+    if (task.handleDepth > 0) {
+      task.handleDepth += 1;
+      return true;
+    }
+    assert(credits > 0 && credits <= this.creditsMax, `a handle of ${credits} credits; it may have ${this.creditsMax}`);
+    const { words, at } = this;
+    if (task.lockdep !== null) task.lockdep.acquire(LockRank.JournalHandle, at, LockMode.Shared, false);
+    words[task.record + Thread.Handles] = 1;
+    lockLeaf(task, this.stateLock);
+    const admitted = words[at + Word.Stopped] === 0 && words[at + Word.Error] === 0 && this.hasRoom(credits);
+    if (admitted) {
+      Atomics.add(words, at + Word.Handles, 1);
+      words[at + Word.Credits] += credits;
+    }
+    unlockLeaf(task, this.stateLock);
+    if (!admitted) {
+      words[task.record + Thread.Handles] = 0;
+      if (task.lockdep !== null) task.lockdep.release(LockRank.JournalHandle, at);
+      return false;
+    }
+    task.handleDepth = 1;
+    task.handleCredits = credits;
+    task.handleDirtied = 0;
+    task.noWriteback += 1;
+    return true;
+  }
+
+  end(task: Task): void {
+    assert(task.handleDepth > 0, 'a handle is ended that was not begun');
+    task.handleDepth -= 1;
+    if (task.handleDepth > 0) return;
+    const { words, at } = this;
+    lockLeaf(task, this.stateLock);
+    words[at + Word.Credits] -= task.handleCredits;
+    const left = Atomics.sub(words, at + Word.Handles, 1) - 1;
+    const wakeCommitter = left === 0 && words[at + Word.Stopped] !== 0;
+    unlockLeaf(task, this.stateLock);
+    words[task.record + Thread.Handles] = 0;
+    task.noWriteback -= 1;
+    if (task.lockdep !== null) task.lockdep.release(LockRank.JournalHandle, at);
+    if (wakeCommitter) task.driver.wake(at + Word.Handles, 1);
+    if (Atomics.load(words, Header.MetadataDirty) * 2 > this.capacity) this.want(task);
+  }
+
+  /** Makes a pinned metadata page part of the running transaction; before or after its change, inside the handle. */
+  dirty(task: Task, frame: Frame): void {
+    assert(task.handleDepth > 0, 'metadata changed outside a transaction');
+    const { words, at } = this;
+    if ((Atomics.load(words, this.arena.layout.pageRecords + frame * Page.Words + Page.State) & PageFlag.Dirty) !== 0)
+      return;
+    Atomics.store(words, at + Word.Dirtied, words[at + Word.Running]);
+    this.cache.markDirty(task, METADATA, frame);
+    task.handleDirtied += 1;
+    assert(
+      task.handleDirtied <= task.handleCredits,
+      `a handle of ${task.handleCredits} credits dirtied more blocks than that`,
+    );
   }
 
   /**
    * On return, what ended handles changed and what was written to the device before the call is durable. Concurrent
-   * callers share one commit. Throws EIO once a commit has failed.
+   * callers share one commit. The caller has no handle, and no lock above a page lock. Throws EIO once a commit failed.
    */
-  *commit(_task: Task): Routine<void> {
-    unreachable('not written yet');
+  *commit(task: Task): Routine<void> {
+    const { words, at } = this;
+    const flush = Atomics.load(words, at + Word.FlushBegun) + 1;
+    yield* this.commitThrough(task, Atomics.load(words, at + Word.Dirtied), flush | 0);
   }
 
-  /** The pinned superblock page (block 0), for `dirty` inside a handle. */
-  superblockFrame(): Frame {
-    return unreachable('not written yet');
+  /** Asks the service threads to commit the running transaction soon. */
+  want(task: Task): void {
+    const { words, at } = this;
+    const running = Atomics.load(words, at + Word.Running);
+    if (Atomics.exchange(words, at + Word.Wanted, running) !== running) task.driver.wake(at + Word.Wanted, EVERYBODY);
   }
 
-  /** Commits everything, then marks the store clean on the device. No handle may follow. */
-  *close(_task: Task): Routine<void> {
-    unreachable('not written yet');
+  /** Sleeps until somebody wants a commit in the background (true) or the time is over (false). For a service thread. */
+  *waitWanted(task: Task, timeoutMs: number): Routine<boolean> {
+    const { words, at } = this;
+    const seen = Atomics.load(words, at + Word.Wanted);
+    if (!reached(Atomics.load(words, at + Word.Durable), seen)) return true;
+    yield task.wait(at + Word.Wanted, seen, timeoutMs);
+    return !reached(Atomics.load(words, at + Word.Durable), Atomics.load(words, at + Word.Wanted));
   }
 
-  /** Sleeps until somebody wants a commit in the background, or the time is over. For the service thread. */
-  *waitWanted(_task: Task, _timeoutMs: number): Routine<boolean> {
-    return unreachable('not written yet');
+  /** Writes the store's state into the superblock and its copy, durably. */
+  *setState(task: Task, state: DiskState): Routine<void> {
+    yield* this.begin(task, 1);
+    try {
+      this.cache.frames.view(this.superblockFrame).setUint32(SuperblockAt.State, state, true);
+      this.dirty(task, this.superblockFrame);
+      Atomics.store(this.words, this.at + Word.CopyWanted, 1);
+    } finally {
+      this.end(task);
+    }
+    yield* this.commit(task);
   }
 
-  running(): number {
-    return unreachable('not written yet');
+  /** Makes everything durable, and only then the store clean. No handle may follow. */
+  *close(task: Task): Routine<void> {
+    yield* this.commit(task);
+    yield* this.setState(task, DiskState.Clean);
   }
 
-  durable(): number {
-    return unreachable('not written yet');
+  /** The running transaction's number, low word. */
+  get running(): number {
+    return Atomics.load(this.words, this.at + Word.Running);
+  }
+
+  /** The last durable transaction's number, low word; compare with `reached`. */
+  get durable(): number {
+    return Atomics.load(this.words, this.at + Word.Durable);
+  }
+
+  get failed(): boolean {
+    return Atomics.load(this.words, this.at + Word.Error) !== 0;
+  }
+
+  /** Under the JournalState lock. Claims of the moment, which take records without it, are at most one a thread. */
+  private hasRoom(credits: number): boolean {
+    const { words } = this;
+    const promised = words[this.at + Word.Credits] + credits;
+    if (Atomics.load(words, Header.MetadataDirty) + promised > this.capacity) return false;
+    return Atomics.load(words, Header.ExclusionCount) - this.arena.layout.threads >= promised;
+  }
+
+  private *makeRoom(task: Task): Routine<void> {
+    yield* this.commitThrough(task, this.running, Atomics.load(this.words, this.at + Word.FlushEnded));
+    // The commit may have been another thread's, which is still busy with what it freed.
+    if (this.listener !== null) yield* this.listener.releaseQuarantine(task);
+  }
+
+  /** Commits, or shares others' commits and flushes, until the transaction and the flush of these numbers are done. */
+  private *commitThrough(task: Task, transaction: number, flush: number): Routine<void> {
+    assert(task.handleDepth === 0, 'a commit inside a handle waits for itself');
+    if (task.lockdep !== null) task.lockdep.assertMayWait(LockRank.PageLock, 'a commit');
+    const { words, at } = this;
+    for (;;) {
+      const progress = Atomics.load(words, at + Word.Progress);
+      const isDurable = reached(this.durable, transaction);
+      if (isDurable && reached(Atomics.load(words, at + Word.FlushEnded), flush)) return;
+      this.throwIfFailed();
+      if (!tryLockMutex(task, this.commitLock)) {
+        yield task.wait(at + Word.Progress, progress);
+        continue;
+      }
+      try {
+        if (!reached(this.durable, transaction)) yield* this.commitRunning(task);
+        else if (!reached(Atomics.load(words, at + Word.FlushEnded), flush)) yield* this.flush(task);
+      } finally {
+        unlockMutex(task, this.commitLock);
+        this.announce(task);
+      }
+      if (!isDurable && this.listener !== null) yield* this.listener.releaseQuarantine(task);
+    }
+  }
+
+  /** Under the Commit mutex. */
+  private *commitRunning(task: Task): Routine<void> {
+    const { words, at } = this;
+    this.commits ??= new CommitBuffer(this.cache, this.device, this.buffer, this.blockBytes);
+    const blocks = this.commits;
+    const transaction = words[at + Word.Running];
+    const number = words[at + Word.RunningHigh] * 2 ** 32 + (transaction >>> 0);
+    try {
+      yield* this.snapshot(task, blocks);
+      yield task.point('journal:snapshot');
+      if (blocks.count > 0) {
+        blocks.seal(number, task.driver.now());
+        yield* blocks.writeInPlace(task);
+        yield task.point('journal:written');
+        yield* this.flush(task);
+        count(task, Count.Commits);
+        count(task, Count.CommitBlocks, blocks.count);
+      }
+    } catch (error) {
+      Atomics.store(words, at + Word.Error, error instanceof StoreError ? -error.errno : EIO);
+      blocks.giveBack(task);
+      throw error;
+    }
+    blocks.finish();
+    Atomics.store(words, at + Word.Durable, transaction);
+    this.announce(task);
+  }
+
+  /** Copies the running transaction and starts the next one, while no handle is open. */
+  private *snapshot(task: Task, blocks: CommitBuffer): Routine<void> {
+    const { words, at } = this;
+    lockLeaf(task, this.stateLock);
+    Atomics.store(words, at + Word.Stopped, 1);
+    unlockLeaf(task, this.stateLock);
+    try {
+      yield task.point('journal:stopped');
+      for (;;) {
+        const open = Atomics.load(words, at + Word.Handles);
+        if (open === 0) break;
+        yield task.wait(at + Word.Handles, open);
+      }
+      this.startNext();
+      if (Atomics.load(words, Header.MetadataDirty) === 0) return;
+      storeCounters(task, this.cache.frames.view(this.superblockFrame));
+      this.cache.markDirty(task, METADATA, this.superblockFrame);
+      const isCopyWanted = Atomics.exchange(words, at + Word.CopyWanted, 0) !== 0;
+      blocks.take(task, isCopyWanted ? this.arena.unsigned[Header.Blocks] - 1 : 0);
+    } finally {
+      Atomics.store(words, at + Word.Stopped, 0);
+      task.driver.wake(at + Word.Stopped, EVERYBODY);
+    }
+  }
+
+  private startNext(): void {
+    const { words, at } = this;
+    const running = next(words[at + Word.Running]);
+    if (running === 1) words[at + Word.RunningHigh] += 1;
+    Atomics.store(words, at + Word.Running, running);
+  }
+
+  /** Under the Commit mutex. */
+  private *flush(task: Task): Routine<void> {
+    const { words, at } = this;
+    const flush = Atomics.add(words, at + Word.FlushBegun, 1) + 1;
+    if (!this.device.readOnly) yield task.flush(this.device);
+    Atomics.store(words, at + Word.FlushEnded, flush | 0);
+  }
+
+  private announce(task: Task): void {
+    Atomics.add(this.words, this.at + Word.Progress, 1);
+    task.driver.wake(this.at + Word.Progress, EVERYBODY);
+  }
+
+  private throwIfFailed(): void {
+    if (this.failed) throw new StoreError('EIO', { detail: 'the journal stopped after an error; reopen the store' });
   }
 }

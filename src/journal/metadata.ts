@@ -1,57 +1,156 @@
 /**
- * The metadata mapping: device blocks as pages of mapping 0, index = block number.
+ * The metadata mapping: device blocks as pages of mapping 0, a page's index being its block number.
+ *
+ * Any thread may call. Pages are handed out pinned and not locked: the lock of the structure in a block protects its
+ * content (locking order: file headers of the structures). A block is verified when it is read from the device; then its
+ * kind is checked at every use.
+ *
+ * 1. A page's content is changed inside a journal handle, with `Journal.dirty`.
+ * 2. A freed block has no page: `forget` drops it, dirty or not, so that no commit writes it after its block is reused.
+ *    (A copy on its way in the commit buffer belongs to a transaction before the one that frees the block.)
+ * 3. Only commits write these pages; writeback and reclaim leave dirty ones alone.
  */
-import { unreachable } from '../assert.js';
-import type { BlockRun, MappingOperations } from '../pagecache/mapping-operations.js';
+import { assert, unreachable } from '../assert.js';
+import { corrupt, StoreError } from '../errors.js';
+import { type BlockKind, HeaderAt, kindName, verifyBlock, writeHeader } from '../format/block-header.js';
+import { SUPERBLOCK_BLOCK } from '../format/geometry.js';
+import { verifySuperblock } from '../format/superblock.js';
+import { type BlockRun, type MappingOperations, RunKind } from '../pagecache/mapping-operations.js';
+import { PageFlag } from '../pagecache/page.js';
+import type { PageCache } from '../pagecache/page-cache.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
-import type { Frame, Slot } from '../units.js';
+import { Header, Page } from '../sync/layout.js';
+import type { Frame, PageIndex, Slot } from '../units.js';
 import type { Journal } from './journal.js';
 
+const METADATA = 0 as Slot;
+/** The first word of a superblock, to ask `get` for block 0 like for any other kind. */
+export const SUPERBLOCK_KIND = 0x454d_4d45 as BlockKind;
+
 export class Metadata implements MappingOperations {
-  constructor(readonly journal: Journal) {}
+  private readonly cache: PageCache;
 
-  /** The pinned page of a cached block of that kind, or 0: then use `get`. Hot. */
-  tryGet(_task: Task, _block: number, _kind: number): Frame {
-    return unreachable('not written yet');
+  constructor(readonly journal: Journal) {
+    this.cache = journal.cache;
   }
 
-  /** The block's page, pinned, verified. Throws EUCLEAN naming the structure and the block. */
-  *get(_task: Task, _block: number, _kind: number): Routine<Frame> {
-    return unreachable('not written yet');
+  /** The page of a cached block of that kind, pinned, or 0: then `get` it. */
+  tryGet(_task: Task, block: number, kind: BlockKind): Frame {
+    const frame = this.cache.find(METADATA, block as PageIndex);
+    if (frame === 0) return frame;
+    if (this.isUptodate(frame) && this.kindOf(frame) === kind) return frame;
+    this.cache.unpin(frame);
+    return 0 as Frame;
   }
 
-  /** A fresh zeroed page with a block header, for a block just allocated; pinned, and in the running transaction. */
-  *create(_task: Task, _block: number, _kind: number, _owner: number): Routine<Frame> {
-    return unreachable('not written yet');
+  /** The block's page, pinned. Throws EUCLEAN naming the structure and the block when the block is something else. */
+  *get(task: Task, block: number, kind: BlockKind): Routine<Frame> {
+    if (block >= this.cache.arena.unsigned[Header.Blocks]) {
+      throw corrupt(structureName(kind), block, 'past the end of the store');
+    }
+    for (;;) {
+      const frame = this.cache.find(METADATA, block as PageIndex);
+      if (frame !== 0) {
+        if (this.isUptodate(frame)) return this.checkKind(frame, block, kind);
+        this.cache.unpin(frame);
+      }
+      yield* this.fill(task, block, kind);
+    }
   }
 
-  put(_frame: Frame): void {
-    unreachable('not written yet');
+  /** A page of zeros with a block header, for a block just allocated; pinned, and in the running transaction. */
+  *create(task: Task, block: number, kind: BlockKind, owner: number): Routine<Frame> {
+    const { cache } = this;
+    const frame = yield* cache.findOrCreate(task, METADATA, block as PageIndex);
+    try {
+      if (!cache.created) yield* cache.lockPage(task, frame);
+      cache.frames.bytes(frame).fill(0);
+      writeHeader(cache.frames.view(frame), 0, kind, block, owner);
+      cache.setBlock(frame, block);
+      cache.markUptodate(frame);
+      cache.unlockPage(task, frame);
+      this.journal.dirty(task, frame);
+    } catch (error) {
+      cache.unpin(frame);
+      throw error;
+    }
+    return frame;
   }
 
-  /** Drops the page of a block that is being freed: it leaves the running transaction unwritten. */
-  *forget(_task: Task, _block: number): Routine<void> {
-    unreachable('not written yet');
+  put(frame: Frame): void {
+    this.cache.unpin(frame);
   }
 
-  *map(_task: Task, _mapping: Slot, _index: number, _max: number, _run: BlockRun): Routine<void> {
-    unreachable('not written yet');
+  /** Drops the page of a block that is being freed: it leaves the running transaction unwritten. Inside the handle. */
+  *forget(task: Task, block: number): Routine<void> {
+    assert(task.handleDepth > 0, 'a metadata block is forgotten outside a transaction');
+    yield* this.cache.drop(task, METADATA, block as PageIndex, (block + 1) as PageIndex);
   }
 
-  *mapWrite(_task: Task, _mapping: Slot, _index: number, _max: number, _run: BlockRun): Routine<void> {
-    unreachable('not written yet');
+  *map(_task: Task, _mapping: Slot, index: PageIndex, max: number, run: BlockRun): Routine<void> {
+    run.block = index;
+    run.length = max;
+    run.kind = RunKind.Written;
   }
 
-  *completeWrite(_task: Task, _mapping: Slot, _index: number, _run: BlockRun, _error: boolean): Routine<void> {
-    unreachable('not written yet');
+  *mapWrite(): Routine<void> {
+    unreachable('writeback asks where metadata go; only commits write them');
+  }
+
+  *completeWrite(): Routine<void> {
+    unreachable('writeback wrote metadata; only commits do');
   }
 
   unreserve(_task: Task, _mapping: Slot, _pages: number): void {
-    unreachable('not written yet');
+    unreachable('a metadata page held a reservation');
   }
 
-  verify(_bytes: Uint8Array, _block: number): void {
-    unreachable('not written yet');
+  /** Throws EUCLEAN unless the bytes just read are an intact metadata block, of whatever kind; the cause is the reason. */
+  verify(bytes: Uint8Array, block: number): void {
+    const reason = block === SUPERBLOCK_BLOCK ? verifySuperblock(bytes, block) : verifyBlock(bytes, block);
+    if (reason === null) return;
+    const kind = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(HeaderAt.Kind, true);
+    throw Object.assign(corrupt(structureName(kind), block, reason), { cause: reason });
   }
+
+  private *fill(task: Task, block: number, kind: BlockKind): Routine<void> {
+    try {
+      const locked = yield* this.cache.fill(task, METADATA, block as PageIndex, 1);
+      if (locked === 0) return;
+      try {
+        // Waits like the holder of any lock of its structure: the filler waits for none of them.
+        yield* this.cache.lockPage(task, locked);
+        this.cache.unlockPage(task, locked);
+      } finally {
+        this.cache.unpin(locked);
+      }
+    } catch (error) {
+      // The reader knows better than the damaged block what should have been there.
+      if (error instanceof StoreError && error.code === 'EUCLEAN') {
+        throw corrupt(structureName(kind), block, String(error.cause));
+      }
+      throw error;
+    }
+  }
+
+  private checkKind(frame: Frame, block: number, kind: BlockKind): Frame {
+    const found = this.kindOf(frame);
+    if (found === kind) return frame;
+    this.cache.unpin(frame);
+    throw corrupt(structureName(kind), block, `there is a ${structureName(found)}`);
+  }
+
+  private kindOf(frame: Frame): number {
+    return this.cache.frames.view(frame).getUint32(HeaderAt.Kind, true);
+  }
+
+  private isUptodate(frame: Frame): boolean {
+    const { words, layout } = this.cache.arena;
+    return (Atomics.load(words, layout.pageRecords + frame * Page.Words + Page.State) & PageFlag.Uptodate) !== 0;
+  }
+}
+
+function structureName(kind: number): string {
+  return kind === SUPERBLOCK_KIND ? 'superblock' : kindName(kind);
 }
