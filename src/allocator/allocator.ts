@@ -1,75 +1,207 @@
 /**
- * Blocks of the device: promised, claimed, published, freed, quarantined, released.
+ * The allocator: blocks of the device are promised (`reserve`), claimed, published, freed, quarantined and released. Any
+ * thread may call.
+ *
+ *   free ──claim──▶ claimed ──publish──▶ in use ──free──▶ quarantined ──transaction durable, discarded──▶ free
+ *                      └──unclaim──▶ free
+ *
+ * 1. Claims and quarantined runs are exclusions (exclusions.ts): clear in the bitmaps, and not to be had.
+ * 2. A bitmap changes inside a journal handle, under its group's mutex. So after a commit the bitmaps on the device are
+ *    exactly what the extent trees and metadata of that transaction say, and BlocksFree in the superblock is their sum.
+ * 3. Freed blocks are neither reused nor discarded before the transaction that freed them is durable.
+ * 4. Freeing what is not in use, publishing what is not claimed, are assertions.
+ *
+ * Locks: Growth and AllocatorGroup (so: callers may hold an extent-map or the inode table lock), Quarantine for a
+ * release. A claim outside a handle may open one and may commit: no lock above a page lock may be held then.
  */
-import { unreachable } from '../assert.js';
-import type { DurableListener } from '../journal/journal.js';
+import { assert } from '../assert.js';
+import { StoreError } from '../errors.js';
+import { markFree, markUsed, nextFree, nextUsed } from '../format/bitmap.js';
+import { type Geometry, groupLength, groupOf, groupStart } from '../format/geometry.js';
+import type { DurableListener, Journal } from '../journal/journal.js';
 import type { Metadata } from '../journal/metadata.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
+import { GlobalLock, GROUP_LOCKS, Header, Mutex } from '../sync/layout.js';
+import { LockRank } from '../sync/lockdep.js';
+import { initMutex, lockMutex, unlockMutex } from '../sync/mutex.js';
+import { Count, count } from '../sync/statistics.js';
+import { Exclusions, initExclusions } from './exclusions.js';
+import { type ClaimedRun, Found, GroupSearch, Take } from './group-search.js';
+import { Space } from './space.js';
 
-/** Credits: metadata blocks that one call may dirty. */
+/** Credits: metadata blocks that one call may dirty in its caller's handle. */
 export const CLAIM_CREDITS = 1;
 export const PUBLISH_CREDITS = 1;
 export const FREE_CREDITS = 1;
+/** The bitmap, and that of a new group; not the allocated block itself. */
 export const ALLOCATE_METADATA_CREDITS = 2;
 
-/** A run of blocks, reused by its owner. */
-export class ClaimedRun {
-  start = 0;
-  length = 0;
+/** Commits that a request waits for, for the sake of what they release, before it gives up. */
+const COMMITS_MAX = 4;
+
+/** Makes the allocator's locks and records. Called once, by the opening thread, before the arena is shared. */
+export function initAllocator(arena: Arena): void {
+  const { locks } = arena.layout;
+  initMutex(arena, locks + GlobalLock.Growth, LockRank.Growth);
+  initMutex(arena, locks + GlobalLock.Quarantine, LockRank.Commit);
+  for (let i = 0; i < GROUP_LOCKS; i++)
+    initMutex(arena, locks + GlobalLock.Groups + i * Mutex.Words, LockRank.AllocatorGroup);
+  initExclusions(arena);
 }
 
-/** Prepares the allocator's locks and records. Called once, by the opening thread, before any other use. */
-export function initAllocator(_arena: Arena): void {}
-
 export class Allocator implements DurableListener {
-  constructor(readonly metadata: Metadata) {}
+  private readonly exclusions: Exclusions;
+  private readonly space: Space;
+  private readonly groups: GroupSearch;
+  private readonly block: ClaimedRun = { start: 0, length: 0 };
 
-  /** Promises `pages` blocks to delayed allocation. False: not enough; see `reserveWaiting`. Hot. */
-  reserve(_task: Task, _pages: number): boolean {
-    return unreachable('not written yet');
-  }
-
-  /** `reserve`, committing while freed blocks wait for durability. False is ENOSPC. The caller has no handle. */
-  *reserveWaiting(_task: Task, _pages: number): Routine<boolean> {
-    return unreachable('not written yet');
-  }
-
-  unreserve(_task: Task, _pages: number): void {
-    unreachable('not written yet');
+  constructor(
+    readonly arena: Arena,
+    readonly journal: Journal,
+    readonly metadata: Metadata,
+    readonly geometry: Geometry,
+  ) {
+    this.exclusions = new Exclusions(arena);
+    this.space = new Space(arena, this.exclusions);
+    this.groups = new GroupSearch(arena, journal, metadata, this.exclusions, geometry);
+    journal.listener = this;
   }
 
   /**
-   * Picks up to `length` free blocks, next to `goal` where possible, and keeps everybody else off them until `publish` or
-   * `unclaim`. The blocks have been promised to the caller by `reserve`. Often shorter than asked: loop. Throws ENOSPC.
+   * Promises `pages` blocks to delayed allocation, or to metadata that a caller must not fail to get later. False: not
+   * enough; `reserveWaiting` may still succeed.
    */
-  *claim(_task: Task, _goal: number, _length: number, _run: ClaimedRun): Routine<void> {
-    unreachable('not written yet');
+  reserve(task: Task, pages: number): boolean {
+    return this.space.reserve(task, pages);
   }
 
-  /** Gives back claimed blocks that were not published. They stay promised. */
-  unclaim(_task: Task, _start: number, _length: number): void {
-    unreachable('not written yet');
+  /** `reserve`; commits where freed blocks only wait for that. False is ENOSPC. The caller has no handle. */
+  *reserveWaiting(task: Task, pages: number): Routine<boolean> {
+    for (let commits = 0; ; commits++) {
+      if (this.space.reserve(task, pages)) return true;
+      if (commits === COMMITS_MAX || !this.space.wouldSuffice(task, pages)) return false;
+      yield* this.journal.commit(task);
+      yield* this.releaseQuarantine(task);
+    }
   }
 
-  /** Inside a handle: makes claimed blocks (all of a claim, or part) allocated, and takes back `reservedPages` promises. */
-  *publish(_task: Task, _start: number, _length: number, _reservedPages: number): Routine<void> {
-    unreachable('not written yet');
+  unreserve(_task: Task, pages: number): void {
+    this.space.unreserve(pages);
   }
 
-  /** Inside a handle: allocates one block near `goal`. Throws ENOSPC. */
-  *allocateMetadata(_task: Task, _goal: number): Routine<number> {
-    return unreachable('not written yet');
+  /**
+   * Picks up to `length` free blocks, right at `goal` where possible, and keeps everybody else off them until `publish` or
+   * `unclaim`. The caller has promises for them. One run, often shorter than asked: loop. Throws ENOSPC.
+   */
+  *claim(task: Task, goal: number, length: number, run: ClaimedRun): Routine<void> {
+    for (let commits = 0; ; ) {
+      const wait = this.exclusions.claimWait;
+      const found = yield* this.groups.take(task, goal, length, Take.Claim, run);
+      if (found === Found.Taken) return;
+      const canCommit = task.handleDepth === 0 && this.space.quarantined > 0;
+      if (canCommit && (found === Found.NoRecord || commits < COMMITS_MAX)) {
+        commits += 1;
+        yield* this.journal.commit(task);
+        yield* this.releaseQuarantine(task);
+      } else if (found === Found.NoRecord && task.handleDepth === 0) {
+        yield task.wait(Header.ExclusionWait, wait);
+      } else {
+        throw new StoreError('ENOSPC');
+      }
+    }
   }
 
-  /** Inside a handle: frees allocated blocks of one group; they are not reusable before the transaction is durable. */
-  *free(_task: Task, _start: number, _length: number): Routine<void> {
-    unreachable('not written yet');
+  /** Gives back claimed blocks, all of a claim or part, that were not published. Their promises stay. */
+  unclaim(task: Task, start: number, length: number): void {
+    this.exclusions.unclaim(task, this.groupOfRange(start, length), start, length);
   }
 
-  /** Discards and releases what durable transactions freed. Called by commits. */
-  *releaseQuarantine(_task: Task): Routine<void> {
-    unreachable('not written yet');
+  /** Inside a handle: claimed blocks, all of a claim or part, are in use now, and `reservedPages` promises are kept. */
+  *publish(task: Task, start: number, length: number, reservedPages: number): Routine<void> {
+    const group = this.groupOfRange(start, length);
+    yield* this.changeBitmap(task, group, (bitmap) => {
+      const first = start - groupStart(this.geometry, group);
+      assert(nextUsed(bitmap, 0, first, first + length) === first + length, `blocks ${start}+${length} are in use`);
+      this.exclusions.publish(task, group, start, length, reservedPages);
+      markUsed(bitmap, 0, first, length);
+      this.groups.addFree(group, -length);
+    });
+    count(task, Count.BlocksAllocated, length);
+  }
+
+  /** Inside a handle: one block near `goal`, in use at once. Throws ENOSPC. */
+  *allocateMetadata(task: Task, goal: number): Routine<number> {
+    assert(task.handleDepth > 0, 'a metadata block is allocated outside a transaction');
+    const { block } = this;
+    const found = yield* this.groups.take(task, goal, 1, Take.Metadata, block);
+    if (found !== Found.Taken) throw new StoreError('ENOSPC');
+    count(task, Count.BlocksAllocated);
+    return block.start;
+  }
+
+  /** Inside a handle: frees blocks of one group; they are not reusable before the transaction is durable. */
+  *free(task: Task, start: number, length: number): Routine<void> {
+    const group = this.groupOfRange(start, length);
+    yield* this.changeBitmap(task, group, (bitmap) => {
+      const first = start - groupStart(this.geometry, group);
+      assert(nextFree(bitmap, 0, first, first + length) === first + length, `blocks ${start}+${length} are not in use`);
+      markFree(bitmap, 0, first, length);
+      this.groups.addFree(group, length);
+      this.exclusions.quarantine(task, group, start, length, this.journal.running);
+    });
+    count(task, Count.BlocksFreed, length);
+  }
+
+  /** Discards, and makes free again, what durable transactions freed. Commits call it; it waits for one in progress. */
+  *releaseQuarantine(task: Task): Routine<void> {
+    if (this.space.quarantined === 0) return;
+    const lock = this.arena.layout.locks + GlobalLock.Quarantine;
+    yield* lockMutex(task, lock);
+    try {
+      const { durable, device } = this.journal;
+      if (device.canDiscard) {
+        for (const range of this.exclusions.durableRanges(task, durable))
+          yield* this.discard(task, range.start, range.length);
+      }
+      if (this.exclusions.release(task, durable) > 0) count(task, Count.QuarantineFlushes);
+    } finally {
+      unlockMutex(task, lock);
+    }
+  }
+
+  /** A device that will not discard keeps the old content, which nobody can read: no reason to fail anything. */
+  private *discard(task: Task, start: number, length: number): Routine<void> {
+    const { blockBytes } = this.geometry;
+    try {
+      yield task.discard(this.journal.device, start * blockBytes, length * blockBytes);
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code === 'EOWNERDEAD') throw error;
+    }
+  }
+
+  private *changeBitmap(task: Task, group: number, change: (bitmap: Uint32Array) => void): Routine<void> {
+    assert(task.handleDepth > 0, 'an allocation bitmap is changed outside a transaction');
+    const frame = yield* this.groups.bitmap(task, group);
+    const lock = this.groups.lockOf(group);
+    try {
+      yield* lockMutex(task, lock);
+      try {
+        change(this.groups.bitmapWords(frame));
+        this.journal.dirty(task, frame);
+      } finally {
+        unlockMutex(task, lock);
+      }
+    } finally {
+      this.metadata.put(frame);
+    }
+  }
+
+  private groupOfRange(start: number, length: number): number {
+    const group = groupOf(this.geometry, start);
+    const end = groupStart(this.geometry, group) + groupLength(this.geometry, group);
+    assert(length > 0 && start + length <= end, `blocks ${start}+${length} are no run of one group`);
+    return group;
   }
 }
