@@ -1,0 +1,38 @@
+/** What the steps of a benchmark share, and how each of them opens the store. */
+import { openStore } from '../../src/index.js';
+import type { Monitor } from './monitor.js';
+import type { Plan } from './plan.js';
+
+export type Store = Awaited<ReturnType<typeof openStore>>;
+type OpenOptions = NonNullable<Parameters<typeof openStore>[1]>;
+
+export interface RunContext {
+  device: string;
+  plan: Plan;
+  monitor: Monitor;
+  interruption: AbortSignal;
+}
+
+function openOptions(plan: Plan, scheme: string): OpenOptions {
+  return {
+    scheme: scheme as NonNullable<OpenOptions['scheme']>,
+    cacheBytes: plan.run.cache,
+    dirtyRatio: plan.run.dirty_ratio,
+    rwsemPolicy: plan.run.policy,
+    ...(scheme === 'none' && { unsafe: true }),
+  };
+}
+
+/** Opens the store for `use` and closes it; the first error is the one thrown. */
+export async function withStore<T>(context: RunContext, scheme: string, use: (store: Store) => Promise<T>): Promise<T> {
+  const store = await openStore(context.device, openOptions(context.plan, scheme));
+  let result: T;
+  try {
+    result = await use(store);
+  } catch (error) {
+    await store.close().catch(() => undefined);
+    throw error;
+  }
+  await store.close();
+  return result;
+}

@@ -1,0 +1,92 @@
+/**
+ * What `verify` writes and checks: data in units of `verify_interval` bytes, each with a header that says where it belongs,
+ * who wrote it and when, and a checksum over the rest. A unit from another place or another file, or one that is half of
+ * one write and half of another, is told apart.
+ *
+ *   0 magic u32 · 4 checksum u32 (over everything from 8 on) · 8 position f64 · 16 generation u32 · 20 thread u32 ·
+ *   24 file u32 (checksum of its name) · 28 … pattern
+ *
+ * Everything is little-endian. The pattern follows from position, generation and thread.
+ */
+import { crc32 } from 'node:zlib';
+import { crc32c } from './crc32c.js';
+import type { Verify } from './option-table.js';
+import { Random } from './random.js';
+
+const MAGIC = 0x454d5456;
+const CHECKED_FROM = 8;
+const PATTERN_SEED = 0x0eaf;
+export const UNIT_BYTES_MIN = 64;
+
+/** Writes and checks the units of one file, for one thread. */
+export class Stamp {
+  private readonly checksum: (bytes: Uint8Array) => number;
+  private readonly fileTag: number;
+  /** Random words; a unit's pattern is a stretch of it, which costs a copy and not a generator. */
+  private readonly pattern: Uint8Array;
+
+  constructor(
+    verify: Exclude<Verify, 'none'>,
+    readonly unitBytes: number,
+    private readonly thread: number,
+    file: string,
+    /** Holes may appear: a unit of zeros is right too. */
+    private readonly holesAllowed: boolean,
+  ) {
+    this.checksum = verify === 'crc32c' ? crc32c : (bytes) => crc32(bytes);
+    this.fileTag = crc32c(Buffer.from(file));
+    const words = new Uint32Array(unitBytes / 2);
+    const random = new Random(PATTERN_SEED);
+    for (let i = 0; i < words.length; i++) words[i] = random.next();
+    this.pattern = new Uint8Array(words.buffer);
+  }
+
+  /** Fills `bytes`, that will be written at `position`. The first pass over a file is generation 0. */
+  write(bytes: Uint8Array, position: number, generation: number): void {
+    for (let at = 0; at + this.unitBytes <= bytes.length; at += this.unitBytes) {
+      this.writeUnit(bytes.subarray(at, at + this.unitBytes), position + at, generation);
+    }
+  }
+
+  private writeUnit(unit: Uint8Array, position: number, generation: number): void {
+    const view = new DataView(unit.buffer, unit.byteOffset, unit.byteLength);
+    const shift = (generation * 61 + this.thread * 17 + (position / this.unitBytes) * 7) % this.unitBytes;
+    unit.set(this.pattern.subarray(shift, shift + unit.length));
+    view.setUint32(0, MAGIC, true);
+    view.setFloat64(8, position, true);
+    view.setUint32(16, generation, true);
+    view.setUint32(20, this.thread, true);
+    view.setUint32(24, this.fileTag, true);
+    view.setUint32(4, this.checksum(unit.subarray(CHECKED_FROM)), true);
+  }
+
+  /** What is wrong with `bytes` read at `position`, or null. Whole units only. */
+  check(bytes: Uint8Array, position: number): string | null {
+    for (let at = 0; at + this.unitBytes <= bytes.length; at += this.unitBytes) {
+      const reason = this.checkUnit(bytes.subarray(at, at + this.unitBytes), position + at);
+      if (reason !== null) return `bytes at ${position + at}: ${reason}`;
+    }
+    return null;
+  }
+
+  private checkUnit(unit: Uint8Array, position: number): string | null {
+    const view = new DataView(unit.buffer, unit.byteOffset, unit.byteLength);
+    if (view.getUint32(0, true) !== MAGIC) {
+      if (unit.every((byte) => byte === 0)) return this.holesAllowed ? null : 'zeros where data were written';
+      return 'no stamp';
+    }
+    if (view.getFloat64(8, true) !== position) return `stamped for position ${view.getFloat64(8, true)}`;
+    if (view.getUint32(24, true) !== this.fileTag) return 'stamped for another file';
+    if (view.getUint32(4, true) !== this.checksum(unit.subarray(CHECKED_FROM))) {
+      const [generation, thread] = [view.getUint32(16, true), view.getUint32(20, true)];
+      return `checksum of generation ${generation} of thread ${thread} does not match`;
+    }
+    return null;
+  }
+}
+
+/** Of the first pass over a file, without verify: data no two blocks of which are alike. */
+export function fillPattern(bytes: Uint8Array, random: Random): void {
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2);
+  for (let i = 0; i < words.length; i++) words[i] = random.next();
+}
