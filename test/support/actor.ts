@@ -1,6 +1,7 @@
 /**
  * Logical threads in one real thread, stepped by hand: an actor runs until its routine sleeps on a word whose value is
- * the expected one, and goes on when the test says so and the word has changed or was woken.
+ * the expected one, and goes on when the test says so, provided that somebody woke the word: a change alone is not enough,
+ * so that a wake-up left out shows.
  */
 import { type Effect, EffectKind, type Routine, WOKEN } from '#dist/src/routine/effect.js';
 import type { Driver, Task } from '#dist/src/routine/task.js';
@@ -25,11 +26,13 @@ export class ManualDriver implements Driver {
 export class Actor {
   readonly task: Task;
   private routine: Routine<unknown> | null = null;
-  private effect: Effect | null = null;
+  private sleepsOn = 0;
+  /** Wake-ups that had happened when the actor went to sleep. */
+  private wokenBefore = 0;
 
   constructor(
     private readonly arena: Arena,
-    driver: Driver,
+    private readonly driver: ManualDriver,
   ) {
     this.task = attachThread(arena, driver);
   }
@@ -41,13 +44,13 @@ export class Actor {
     return this.go();
   }
 
-  /** Lets the routine go on, unless the word it sleeps on says that it should not; answers whether it ended. */
+  /** Lets the routine go on if it was woken; answers whether it ended. */
   go(): boolean {
-    while (this.routine !== null) {
-      if (this.effect?.kind === EffectKind.Wait && this.arena.words[this.effect.word] === this.effect.expected) break;
+    while (this.routine !== null && !this.sleeps()) {
       const step = this.routine.next(WOKEN);
       if (step.done === true) this.routine = null;
-      this.effect = step.done === true ? null : step.value;
+      this.sleepsOn = step.done === true ? 0 : this.wordToSleepOn(step.value);
+      this.wokenBefore = this.driver.woken.length;
     }
     return this.routine === null;
   }
@@ -56,6 +59,14 @@ export class Actor {
   fail(error: Error): void {
     this.routine?.throw(error);
     this.routine = null;
+  }
+
+  private sleeps(): boolean {
+    return this.sleepsOn !== 0 && !this.driver.woken.includes(this.sleepsOn, this.wokenBefore);
+  }
+
+  private wordToSleepOn({ kind, word, expected }: Effect): number {
+    return kind === EffectKind.Wait && this.arena.words[word] === expected ? word : 0;
   }
 
   get isAsleep(): boolean {
