@@ -44,8 +44,10 @@ import { mapLockAt } from './inode.js';
 export const CREDITS_INSERT = Math.max(CREDITS_GROW, CREDITS_SHRINK + CREDITS_CHANGE);
 /** Blocks that one conversion may dirty: a split, and joining with the neighbour on either side. */
 export const CREDITS_CONVERT = CREDITS_GROW + 2 * CREDITS_SHRINK;
-/** Blocks that one step of a removal may dirty: a split or a deletion, and the bitmaps of what it frees. */
-export const CREDITS_REMOVE_STEP = CREDITS_GROW + CREDITS_SHRINK + REMOVE_EXTENTS * FREE_CREDITS;
+/** Blocks that a removal within one extent may dirty: a split or a deletion, and the bitmap of what it frees. */
+export const CREDITS_REMOVE_ONE = Math.max(CREDITS_GROW, CREDITS_SHRINK + CREDITS_CHANGE) + FREE_CREDITS;
+/** Blocks that one step of a removal may dirty: as for one extent, and the bitmaps of the others. */
+export const CREDITS_REMOVE_STEP = CREDITS_REMOVE_ONE + (REMOVE_EXTENTS - 1) * FREE_CREDITS;
 /** Blocks that one step of a shift may dirty. */
 export const CREDITS_SHIFT_STEP = CREDITS_GROW + CREDITS_CHANGE + CREDITS_SHRINK;
 
@@ -215,7 +217,13 @@ export class ExtentMap {
    */
   *remove(task: Task, slot: Slot, first: number, end: number): Routine<number> {
     this.assertExclusive(task, slot);
-    return yield* removeExtents(this.tree, task, slot, first, end);
+    return yield* removeExtents(this.tree, task, slot, first, end, true);
+  }
+
+  /** As `remove`, but the blocks are the caller's: to undo an insertion. */
+  *unmap(task: Task, slot: Slot, first: number, end: number): Routine<number> {
+    this.assertExclusive(task, slot);
+    return yield* removeExtents(this.tree, task, slot, first, end, false);
   }
 
   /**

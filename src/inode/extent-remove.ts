@@ -13,8 +13,15 @@ import type { ExtentTree } from './extent-tree.js';
 /** Extents that one step frees, all of one leaf; each may be in a group of its own. */
 export const REMOVE_EXTENTS = 32;
 
-/** One step; returns the page to go on from, `end` when nothing of [first, end) is left. */
-export function* removeExtents(tree: ExtentTree, task: Task, slot: Slot, first: number, end: number): Routine<number> {
+/** One step; returns the page to go on from, `end` when nothing of [first, end) is left. `freeing`: their blocks too. */
+export function* removeExtents(
+  tree: ExtentTree,
+  task: Task,
+  slot: Slot,
+  first: number,
+  end: number,
+  freeing: boolean,
+): Routine<number> {
   const path = tree.path();
   try {
     yield* tree.seek(task, slot, first, path);
@@ -23,17 +30,25 @@ export function* removeExtents(tree: ExtentTree, task: Task, slot: Slot, first: 
     let { index } = path;
     if (index < 0 || entryEnd(words, base, index) <= first) index++;
     else if (entryPage(words, base, index) < first && entryEnd(words, base, index) > end) {
-      yield* cutMiddle(tree, task, slot, path, first, end);
+      yield* cutMiddle(tree, task, slot, path, first, end, freeing);
       return end;
     }
-    return yield* removeFromLeaf(tree, task, slot, path, index, first, end);
+    return yield* removeFromLeaf(tree, task, slot, path, index, first, end, freeing);
   } finally {
     tree.release(path);
   }
 }
 
 /** The range lies inside one extent, which becomes two. */
-function* cutMiddle(tree: ExtentTree, task: Task, slot: Slot, path: Path, first: number, end: number): Routine<void> {
+function* cutMiddle(
+  tree: ExtentTree,
+  task: Task,
+  slot: Slot,
+  path: Path,
+  first: number,
+  end: number,
+  freeing: boolean,
+): Routine<void> {
   yield* tree.makeRoom(task, slot, path, 1);
   const words = path.words[path.depth];
   const base = path.bases[path.depth];
@@ -42,7 +57,7 @@ function* cutMiddle(tree: ExtentTree, task: Task, slot: Slot, path: Path, first:
   const block = entryBlock(words, base, index);
   const extentEnd = entryEnd(words, base, index);
   const unwritten = entryUnwritten(words, base, index);
-  yield* tree.allocator.free(task, block + (first - page), end - first);
+  if (freeing) yield* tree.allocator.free(task, block + (first - page), end - first);
   tree.resize(task, path, index, first - page);
   tree.addExtent(task, path, index + 1, end, block + (end - page), extentEnd - end, unwritten);
   tree.changed(task, slot, path, first - end);
@@ -57,6 +72,7 @@ function* removeFromLeaf(
   index: number,
   first: number,
   end: number,
+  freeing: boolean,
 ): Routine<number> {
   const words = path.words[path.depth];
   const base = path.bases[path.depth];
@@ -83,7 +99,7 @@ function* removeFromLeaf(
       const extentEnd = entryEnd(words, base, i);
       const from = Math.max(page, first);
       const to = Math.min(extentEnd, end);
-      yield* tree.allocator.free(task, block + (from - page), to - from);
+      if (freeing) yield* tree.allocator.free(task, block + (from - page), to - from);
       freed += to - from;
       if (from > page) {
         tree.resize(task, path, i, from - page);

@@ -1,23 +1,38 @@
 /**
  * How the page cache finds, chooses and publishes the device blocks of files.
  *
- * Any thread may call; the extent-map lock is taken inside, after the journal handle.
+ * Any thread may call. Locks: `map` and `mapWrite` take the extent-map lock shared, `completeWrite` a journal handle and
+ * then the extent-map lock exclusive.
+ *
+ *  1. Data before metadata: an extent is written (or no hole any more) only after its blocks were written.
+ *  2. Between `mapWrite` and `completeWrite` the pages are under writeback, and dropping them waits for that: nobody else
+ *     maps, unmaps or converts their part of the file. Asserted by the extent map.
+ *     But a preallocation, which drops no pages, may map a hole meanwhile.
+ *  3. The disk size never passes the size, and grows here to the end of what was written.
  */
-import type { Allocator } from '../allocator/allocator.js';
+import { type Allocator, PUBLISH_CREDITS } from '../allocator/allocator.js';
+import { ClaimedRun } from '../allocator/group-search.js';
+import { assert } from '../assert.js';
+import { StoreError } from '../errors.js';
 import type { Journal } from '../journal/journal.js';
-import type { BlockRun, MappingOperations } from '../pagecache/mapping-operations.js';
-import type { PageCache } from '../pagecache/page-cache.js';
+import { BlockRun, type MappingOperations, RunKind } from '../pagecache/mapping-operations.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
+import { Header, Inode } from '../sync/layout.js';
+import { acquireExclusive, acquireShared, releaseExclusive, releaseShared, tryAcquireShared } from '../sync/rwsem.js';
 import type { Slot } from '../units.js';
-import type { ExtentMap } from './extent-map.js';
-import type { InodeTable } from './inode-table.js';
+import { CREDITS_CONVERT, CREDITS_INSERT, CREDITS_REMOVE_ONE, type ExtentMap } from './extent-map.js';
+import { diskSizeOf, mapLockAt, setDiskSize, sizeOf, slotAt } from './inode.js';
+import { CREDITS_UPDATE, type InodeTable } from './inode-table.js';
+
+/** Blocks that one transaction of `completeWrite` may dirty; what it takes out or puts back is a single extent. */
+const CREDITS_COMPLETE =
+  PUBLISH_CREDITS + Math.max(CREDITS_INSERT + CREDITS_REMOVE_ONE, CREDITS_CONVERT) + CREDITS_UPDATE;
 
 export class FileMapping implements MappingOperations {
   constructor(
     readonly arena: Arena,
-    readonly cache: PageCache,
     readonly journal: Journal,
     readonly allocator: Allocator,
     readonly extents: ExtentMap,
@@ -25,25 +40,120 @@ export class FileMapping implements MappingOperations {
     readonly blockBytes: number,
   ) {}
 
-  /** The run that holds `index`, at most `max` pages. */
-  // biome-ignore lint/correctness/useYield: the body follows
-  *map(_task: Task, _slot: Slot, _index: number, _max: number, _run: BlockRun): Routine<void> {
-    throw new Error('not written yet');
+  /** The run of at most `max` pages at `index`. */
+  *map(task: Task, slot: Slot, index: number, max: number, run: BlockRun): Routine<void> {
+    const lock = mapLockAt(this.arena, slot);
+    if (!tryAcquireShared(task, lock)) yield* acquireShared(task, lock);
+    try {
+      if (!this.extents.tryLookup(task, slot, index, run, max)) {
+        yield* this.extents.lookup(task, slot, index, run, max);
+      }
+    } finally {
+      releaseShared(task, lock);
+    }
   }
 
-  // biome-ignore lint/correctness/useYield: the body follows
-  *mapWrite(_task: Task, _slot: Slot, _index: number, _max: number, _run: BlockRun): Routine<void> {
-    throw new Error('not written yet');
+  /** As `map`; for a hole claims blocks, after those of the extent before it where possible. */
+  *mapWrite(task: Task, slot: Slot, index: number, max: number, run: BlockRun): Routine<void> {
+    const lock = mapLockAt(this.arena, slot);
+    let near = 0;
+    if (!tryAcquireShared(task, lock)) yield* acquireShared(task, lock);
+    try {
+      near = yield* this.extents.lookupNear(task, slot, index, run, max);
+    } finally {
+      releaseShared(task, lock);
+    }
+    if (run.kind !== RunKind.Hole) return;
+    const claimed = new ClaimedRun();
+    const goal = near !== 0 ? near : this.arena.unsigned[slotAt(this.arena, slot) + Inode.Goal];
+    yield* this.allocator.claim(task, goal, run.length, claimed);
+    run.block = claimed.start;
+    run.length = claimed.length;
   }
 
-  // biome-ignore lint/correctness/useYield: the body follows
-  *completeWrite(_task: Task, _slot: Slot, _index: number, _run: BlockRun, _error: boolean): Routine<void> {
-    throw new Error('not written yet');
+  /** Gives the claimed blocks back when it throws, as with `failed`. */
+  *completeWrite(task: Task, slot: Slot, index: number, run: BlockRun, failed: boolean): Routine<void> {
+    let done = failed ? run.length : 0;
+    try {
+      while (done < run.length) done += yield* this.publishWaiting(task, slot, index, run, done);
+    } finally {
+      const from = failed ? 0 : done;
+      if (run.kind === RunKind.Hole && from < run.length) {
+        this.allocator.unclaim(task, run.block + from, run.length - from);
+      }
+    }
   }
 
-  unreserve(_task: Task, _slot: Slot, _pages: number): void {
-    throw new Error('not written yet');
+  /** `publish`, once more after a commit where that may free the block that was missing for the extent tree. */
+  private *publishWaiting(task: Task, slot: Slot, index: number, run: BlockRun, done: number): Routine<number> {
+    try {
+      return yield* this.publish(task, slot, index, run, done);
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== 'ENOSPC') throw error;
+      if (Atomics.load(this.arena.words, Header.BlocksQuarantined) === 0) throw error;
+    }
+    yield* this.journal.commit(task);
+    return yield* this.publish(task, slot, index, run, done);
   }
 
+  /** Publishes pages of the run from its page `done` on, in one transaction; returns how many, usually all. */
+  private *publish(task: Task, slot: Slot, index: number, run: BlockRun, done: number): Routine<number> {
+    const lock = mapLockAt(this.arena, slot);
+    yield* this.journal.begin(task, CREDITS_COMPLETE);
+    try {
+      let count = run.length;
+      yield* acquireExclusive(task, lock);
+      try {
+        if (run.kind === RunKind.Hole) count = yield* this.publishBlocks(task, slot, index, run, done);
+        else yield* this.publishContent(task, slot, index, run);
+        const end = (index + done + count) * this.blockBytes;
+        const reached = Math.min(end, sizeOf(this.arena, slot));
+        if (reached > diskSizeOf(this.arena, slot)) setDiskSize(task, slot, reached);
+      } finally {
+        releaseExclusive(task, lock);
+      }
+      yield* this.inodes.update(task, slot);
+      return count;
+    } finally {
+      this.journal.end(task);
+    }
+  }
+
+  /** The run lies in blocks that the file had before. */
+  private *publishContent(task: Task, slot: Slot, index: number, run: BlockRun): Routine<void> {
+    if (run.kind === RunKind.Unwritten) yield* this.extents.convert(task, slot, index, run.length);
+    if (run.reserved > 0) this.allocator.unreserve(task, run.reserved);
+  }
+
+  /**
+   * The run lies in claimed blocks. A preallocation may have filled parts of the hole since they were claimed: its blocks,
+   * unwritten, give way to ours. Each such part takes a transaction of its own.
+   */
+  private *publishBlocks(task: Task, slot: Slot, index: number, run: BlockRun, done: number): Routine<number> {
+    const { extents, allocator } = this;
+    const page = index + done;
+    const block = run.block + done;
+    const found = new BlockRun();
+    yield* extents.lookup(task, slot, page, found, run.length - done);
+    assert(found.kind !== RunKind.Written, `slot ${slot}: page ${page} was written while it was under writeback`);
+    if (found.kind === RunKind.Unwritten) yield* extents.remove(task, slot, page, page + found.length);
+    yield* extents.insert(task, slot, page, block, found.length, false);
+    // The reservations go at once when all of the run does, so that nobody is refused for them; else with the last part.
+    const isWhole = found.length === run.length;
+    try {
+      yield* allocator.publish(task, block, found.length, isWhole ? run.reserved : 0);
+    } catch (error) {
+      yield* extents.unmap(task, slot, page, page + found.length);
+      throw error;
+    }
+    if (!isWhole && done + found.length === run.length) allocator.unreserve(task, run.reserved);
+    return found.length;
+  }
+
+  unreserve(task: Task, _slot: Slot, pages: number): void {
+    this.allocator.unreserve(task, pages);
+  }
+
+  /** Data have no checksums of their own. */
   verify(_bytes: Uint8Array, _block: number): void {}
 }

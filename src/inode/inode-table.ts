@@ -1,11 +1,21 @@
 /**
- * The inodes: which are in core, and their records on the device.
+ * The inodes: in core while somebody uses them or as long as there is room, and their records on the device.
  *
- * Any thread may call. A slot with references stays; one without is evicted when slots run short (clock), its pages
- * written back and dropped first. Locks taken inside: the InodeHash leaf mutex, the extent-map lock of the inode table
- * file, the InodeTable mutex.
+ * Any thread may call. What `find` and `create` return is referenced; `put` or `release` gives the reference back. An
+ * inode without references stays in core until its slot is needed for another one: then its dirty pages are written, its
+ * pages dropped, its record brought up to date.
+ *
+ *  1. An inode without names (`markDeleted`) is on the orphan list until its last reference goes; `release` then frees
+ *     its blocks, in transactions that a crash may interrupt, and its record.
+ *  2. The record says what the device holds: `update` writes the disk size, not the size.
+ *  3. Who calls `find` keeps the inode from being freed meanwhile: by the names lock, under which it read the number.
+ *
+ * Locks taken inside: the InodeHash leaf mutex; the extent-map locks; the InodeTable mutex. `find`, `claimSlot` and
+ * `release` may write back and open handles: nothing from the page locks up may be held.
  */
 import type { Allocator } from '../allocator/allocator.js';
+import { StoreError } from '../errors.js';
+import { SuperblockAt } from '../format/superblock.js';
 import type { Journal } from '../journal/journal.js';
 import type { Metadata } from '../journal/metadata.js';
 import type { Frames } from '../pagecache/frames.js';
@@ -13,17 +23,37 @@ import type { PageCache } from '../pagecache/page-cache.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
-import type { Slot } from '../units.js';
-import type { ExtentMap } from './extent-map.js';
+import { Header, Inode } from '../sync/layout.js';
+import { acquireExclusive, releaseExclusive } from '../sync/rwsem.js';
+import { MAX_FILE_PAGES, type Slot } from '../units.js';
+import { CREDITS_REMOVE_STEP, type ExtentMap } from './extent-map.js';
+import {
+  diskSizeOf,
+  FIRST_FILE_SLOT,
+  isDeleted,
+  isInodeDirty,
+  mapLockAt,
+  setDiskSize,
+  sizeOf,
+  slotAt,
+} from './inode.js';
+import { CREDITS_FREE_RECORD, CREDITS_ORPHAN, CREDITS_TAKE_RECORD, InodeRecords } from './inode-records.js';
+import { InodeSlots } from './inode-slots.js';
 
 /** Blocks that creating an inode may dirty. */
-export const CREDITS_CREATE = 40;
+export const CREDITS_CREATE = CREDITS_TAKE_RECORD;
 /** Blocks that `update` may dirty. */
 export const CREDITS_UPDATE = 1;
-/** Blocks that `markDeleted`, `addOrphan` or `removeOrphan` may dirty. */
-export const CREDITS_ORPHAN = 4;
+export { CREDITS_ORPHAN } from './inode-records.js';
+
+const NONE = 0 as Slot;
+/** Evictions that may fail, because of errors or because somebody came, before a finder gives up. */
+const EVICTIONS_MAX = 64;
 
 export class InodeTable {
+  private readonly slots: InodeSlots;
+  private readonly records: InodeRecords;
+
   constructor(
     readonly arena: Arena,
     readonly frames: Frames,
@@ -32,94 +62,276 @@ export class InodeTable {
     readonly metadata: Metadata,
     readonly allocator: Allocator,
     readonly extents: ExtentMap,
-  ) {}
-
-  /** Reads the inode fields of the superblock into the header, and sets slot 1 up. The opening thread calls it once. */
-  // biome-ignore lint/correctness/useYield: the body follows
-  *load(_task: Task): Routine<void> {
-    throw new Error('not written yet');
+  ) {
+    this.slots = new InodeSlots(arena);
+    this.records = new InodeRecords(arena, frames, journal, metadata, allocator, extents, this.slots);
   }
 
-  /** A referenced in-core inode, or 0 when it must be read first: then `find`. */
-  tryFind(_task: Task, _ino: number): Slot {
-    throw new Error('not written yet');
+  /** Sets slot 1 up from the superblock's page. The opening thread calls it once, after the journal has started. */
+  *load(task: Task): Routine<void> {
+    this.records.loadTable(task, SuperblockAt.InodeTableRecord);
   }
 
-  /** A referenced in-core inode. Never inside a handle (it may write back another inode). EUCLEAN for an unused record. */
-  // biome-ignore lint/correctness/useYield: the body follows
-  *find(_task: Task, _ino: number): Routine<Slot> {
-    throw new Error('not written yet');
+  /** A referenced in-core inode, or 0 when it must be read first, or waited for: then `find`. */
+  tryFind(task: Task, ino: number): Slot {
+    const slot = this.slots.find(task, ino);
+    if (slot === NONE || !this.slots.isBusy(slot)) return slot;
+    // Its busy owner gives up the inode, or not, without our reference as well as with it.
+    this.slots.drop(slot);
+    return NONE;
+  }
+
+  /** A referenced in-core inode. Never inside a handle. EUCLEAN for a record not in use; ENOMEM when all slots are. */
+  *find(task: Task, ino: number): Routine<Slot> {
+    let claimed = NONE;
+    try {
+      for (;;) {
+        let slot = this.slots.find(task, ino);
+        if (slot === NONE) {
+          if (claimed === NONE) claimed = yield* this.claimSlot(task);
+          slot = this.slots.enter(task, claimed, ino);
+          if (slot === claimed) {
+            claimed = NONE;
+            return yield* this.read(task, slot);
+          }
+        }
+        if (yield* this.settle(task, slot, ino)) return slot;
+      }
+    } finally {
+      if (claimed !== NONE) this.slots.unclaim(claimed);
+    }
+  }
+
+  /** Reads the record of the inode that the caller's slot was entered for. */
+  private *read(task: Task, slot: Slot): Routine<Slot> {
+    try {
+      yield* this.records.load(task, slot);
+    } catch (error) {
+      this.slots.discard(task, slot);
+      throw error;
+    }
+    this.slots.ready(task, slot);
+    return slot;
+  }
+
+  /** Waits until a referenced slot is not busy; drops the reference when it turned out to hold something else. */
+  private *settle(task: Task, slot: Slot, ino: number): Routine<boolean> {
+    try {
+      yield* this.slots.waitReady(task, slot);
+    } catch (error) {
+      this.slots.drop(slot);
+      throw error;
+    }
+    if (this.arena.unsigned[slotAt(this.arena, slot) + Inode.Ino] === ino) return true;
+    this.slots.drop(slot);
+    return false;
   }
 
   /** One more reference, by somebody who has one. */
-  reference(_slot: Slot): void {
-    throw new Error('not written yet');
+  reference(slot: Slot): void {
+    Atomics.add(this.arena.words, slotAt(this.arena, slot) + Inode.Refs, 1);
   }
 
   /** Drops a reference without sleeping. False, with nothing dropped, for the last one of a deleted inode: `release`. */
-  put(_task: Task, _slot: Slot): boolean {
-    throw new Error('not written yet');
+  put(_task: Task, slot: Slot): boolean {
+    return this.slots.put(slot);
   }
 
-  /** Drops a reference; the last one of a deleted inode frees it, in transactions of its own. No lock, no handle held. */
-  // biome-ignore lint/correctness/useYield: the body follows
-  *release(_task: Task, _slot: Slot): Routine<void> {
-    throw new Error('not written yet');
+  /** Drops a reference; the last one of a deleted inode frees it, in transactions of its own. */
+  *release(task: Task, slot: Slot): Routine<void> {
+    while (!this.slots.put(slot)) {
+      if (!this.slots.makeBusy(task, slot)) continue;
+      try {
+        yield* this.free(task, slot);
+      } catch (error) {
+        // It stays on the orphan list: the next open frees it.
+        this.slots.ready(task, slot);
+        this.slots.drop(slot);
+        throw error;
+      }
+      this.slots.discard(task, slot);
+      return;
+    }
   }
 
-  /** Before a handle is opened: a free slot for `create`, evicting another inode where needed. */
-  // biome-ignore lint/correctness/useYield: the body follows
-  *claimSlot(_task: Task): Routine<Slot> {
-    throw new Error('not written yet');
+  /** Frees a deleted inode that only the caller uses. */
+  private *free(task: Task, slot: Slot): Routine<void> {
+    yield* this.cache.drop(task, slot, 0, MAX_FILE_PAGES);
+    yield* this.removeExtents(task, slot, 0);
+    yield* this.journal.begin(task, CREDITS_FREE_RECORD);
+    try {
+      yield* this.records.removeOrphan(task, slot, true);
+    } finally {
+      this.journal.end(task);
+    }
+  }
+
+  /** Frees the blocks from page `first` on. */
+  private *removeExtents(task: Task, slot: Slot, first: number): Routine<void> {
+    const lock = mapLockAt(this.arena, slot);
+    for (let page = first; page < MAX_FILE_PAGES; ) {
+      yield* this.journal.begin(task, CREDITS_REMOVE_STEP);
+      try {
+        yield* acquireExclusive(task, lock);
+        try {
+          page = yield* this.extents.remove(task, slot, page, MAX_FILE_PAGES);
+        } finally {
+          releaseExclusive(task, lock);
+        }
+      } finally {
+        this.journal.end(task);
+      }
+    }
+  }
+
+  /** Before a handle is opened: a free slot for `create`, evicting another inode where needed. ENOMEM when all are in use. */
+  *claimSlot(task: Task): Routine<Slot> {
+    let failure: unknown;
+    for (let attempt = 0; attempt < EVICTIONS_MAX; attempt++) {
+      const slot = this.slots.pick(task, false);
+      if (slot === NONE) break;
+      if (this.arena.words[slotAt(this.arena, slot) + Inode.Ino] === 0) return slot;
+      try {
+        if (yield* this.evict(task, slot)) return slot;
+      } catch (error) {
+        this.slots.ready(task, slot);
+        this.slots.drop(slot);
+        failure = error;
+      }
+    }
+    throw failure ?? new StoreError('ENOMEM', { detail: `${this.arena.layout.inodes} in-core inodes are in use` });
+  }
+
+  /** Writes back and drops what is cached of a busy slot's inode, and takes it out; false when somebody has found it since. */
+  private *evict(task: Task, slot: Slot): Routine<boolean> {
+    const at = slotAt(this.arena, slot);
+    const { words } = this.arena;
+    const size = sizeOf(this.arena, slot);
+    if (words[at + Inode.PagesDirty] !== 0) {
+      const error = yield* this.cache.writeRange(task, slot, 0, MAX_FILE_PAGES, { wait: true });
+      if (error !== null) throw error;
+    }
+    // Dropping waits for writeback that others have begun.
+    if (words[at + Inode.Pages] !== 0) yield* this.cache.drop(task, slot, 0, MAX_FILE_PAGES);
+    yield* this.advanceDiskSize(task, slot, size);
+    if (isInodeDirty(this.arena, slot)) yield* this.updateAlone(task, slot);
+    if (this.slots.takeOut(task, slot)) return true;
+    this.slots.ready(task, slot);
+    this.slots.drop(slot);
+    return false;
   }
 
   /** Gives back a claimed slot that `create` was not called for. */
-  unclaimSlot(_task: Task, _slot: Slot): void {
-    throw new Error('not written yet');
+  unclaimSlot(_task: Task, slot: Slot): void {
+    this.slots.unclaim(slot);
   }
 
   /**
    * A new inode with one link and one reference, inside a handle (CREDITS_CREATE). `claimed` comes from `claimSlot`;
-   * without it ENOMEM is thrown when no slot is free at once. To undo: `markDeleted`, then `release`.
+   * without it ENOMEM is thrown when no slot is free at once. ENOSPC with nothing changed, and the claim given back. To
+   * undo: `markDeleted`, then `release`.
    */
-  // biome-ignore lint/correctness/useYield: the body follows
-  *create(_task: Task, _claimed?: Slot): Routine<Slot> {
-    throw new Error('not written yet');
+  *create(task: Task, claimed?: Slot): Routine<Slot> {
+    const slot = claimed ?? this.slots.pick(task, true);
+    if (slot === NONE) throw new StoreError('ENOMEM', { detail: 'no in-core inode is free' });
+    try {
+      yield* this.records.take(task, slot);
+    } catch (error) {
+      this.slots.unclaim(slot);
+      throw error;
+    }
+    this.slots.ready(task, slot);
+    return slot;
   }
 
-  /** Writes times, links, blocks and the disk size to the record, inside a handle (CREDITS_UPDATE). */
-  // biome-ignore lint/correctness/useYield: the body follows
-  *update(_task: Task, _slot: Slot): Routine<void> {
-    throw new Error('not written yet');
+  /** Writes times, links and the disk size to the record, inside a handle (CREDITS_UPDATE). */
+  *update(task: Task, slot: Slot): Routine<void> {
+    yield* this.records.store(task, slot);
+  }
+
+  private *updateAlone(task: Task, slot: Slot): Routine<void> {
+    yield* this.journal.begin(task, CREDITS_UPDATE);
+    try {
+      yield* this.update(task, slot);
+    } finally {
+      this.journal.end(task);
+    }
   }
 
   /**
    * The last name is gone: links 0, on the orphan list, freed at the last release. Inside a handle (CREDITS_ORPHAN), by
    * somebody with a reference.
    */
-  // biome-ignore lint/correctness/useYield: the body follows
-  *markDeleted(_task: Task, _slot: Slot): Routine<void> {
-    throw new Error('not written yet');
+  *markDeleted(task: Task, slot: Slot): Routine<void> {
+    yield* this.records.addOrphan(task, slot, true);
+  }
+
+  /** Puts an inode with names on the orphan list: a crash from now on cuts it to its disk size. As `markDeleted`. */
+  *addOrphan(task: Task, slot: Slot): Routine<void> {
+    yield* this.records.addOrphan(task, slot, false);
+  }
+
+  /** Undoes `addOrphan`, inside a handle (CREDITS_ORPHAN). */
+  *removeOrphan(task: Task, slot: Slot): Routine<void> {
+    yield* this.records.removeOrphan(task, slot, false);
   }
 
   /**
    * Everything below `bytes` is on the device (the caller wrote it back): the disk size follows, in a handle of its own.
    * `bytes` is the size before the writeback began.
    */
-  // biome-ignore lint/correctness/useYield: the body follows
-  *advanceDiskSize(_task: Task, _slot: Slot, _bytes: number): Routine<void> {
-    throw new Error('not written yet');
+  *advanceDiskSize(task: Task, slot: Slot, bytes: number): Routine<void> {
+    if (diskSizeOf(this.arena, slot) >= bytes) return;
+    const lock = mapLockAt(this.arena, slot);
+    yield* this.journal.begin(task, CREDITS_UPDATE);
+    try {
+      yield* acquireExclusive(task, lock);
+      // A truncation meanwhile has set both sizes.
+      const reached = Math.min(bytes, sizeOf(this.arena, slot));
+      if (reached > diskSizeOf(this.arena, slot)) setDiskSize(task, slot, reached);
+      releaseExclusive(task, lock);
+      yield* this.update(task, slot);
+    } finally {
+      this.journal.end(task);
+    }
   }
 
   /** Updates the records of all dirty in-core inodes, in handles of its own. */
-  // biome-ignore lint/correctness/useYield: the body follows
-  *updateDirty(_task: Task): Routine<void> {
-    throw new Error('not written yet');
+  *updateDirty(task: Task): Routine<void> {
+    for (let slot = FIRST_FILE_SLOT as Slot; slot < this.arena.layout.inodes; slot++) {
+      while (isInodeDirty(this.arena, slot)) {
+        if (this.slots.hold(task, slot)) {
+          try {
+            yield* this.updateAlone(task, slot);
+          } finally {
+            yield* this.release(task, slot);
+          }
+          break;
+        }
+        // On its way out, and its record is being written; a claimed or free slot is dirty no more.
+        yield* this.slots.waitReady(task, slot);
+      }
+    }
   }
 
-  /** Frees what a crash left on the orphan list. The opening thread, before others attach. Returns how many. */
-  // biome-ignore lint/correctness/useYield: the body follows
-  *finishOrphans(_task: Task): Routine<number> {
-    throw new Error('not written yet');
+  /** Finishes what a crash left on the orphan list. The opening thread, before others attach. Returns how many. */
+  *finishOrphans(task: Task): Routine<number> {
+    const { unsigned } = this.arena;
+    let count = 0;
+    for (let ino = unsigned[Header.OrphanHead]; ino !== 0; ino = unsigned[Header.OrphanHead]) {
+      const slot = yield* this.find(task, ino);
+      if (!isDeleted(this.arena, slot)) {
+        yield* this.removeExtents(task, slot, Math.ceil(sizeOf(this.arena, slot) / this.frames.blockBytes));
+        yield* this.journal.begin(task, CREDITS_ORPHAN);
+        try {
+          yield* this.removeOrphan(task, slot);
+        } finally {
+          this.journal.end(task);
+        }
+      }
+      yield* this.release(task, slot);
+      count++;
+    }
+    return count;
   }
 }

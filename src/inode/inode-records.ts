@@ -1,0 +1,374 @@
+/**
+ * The records of inodes on the device: where each lies, the free list, the orphan list, and the inode table's growth.
+ *
+ * Any thread may call; changes inside a journal handle. Who owns what in a record:
+ *   free list, orphan list, flags, generation   the InodeTable mutex
+ *   size, links, times                           the slot's RecordLock leaf mutex (`store`)
+ *   root of the extent tree, block counts        the inode's extent-map lock (extent-tree.ts)
+ *
+ *  1. A record never moves, and the inode table never shrinks.
+ *  2. Every record below Header.InodeHighWater is used, or on the free list. A used one without links is on the orphan
+ *     list, and in core but for what a crash left.
+ *  3. The orphan list is linked forwards in the records, backwards in core (Inode.OrphanPrevious).
+ *
+ * Locks, in this order: the extent-map lock of the inode table file, the InodeTable mutex, the allocator's.
+ */
+import { ALLOCATE_METADATA_CREDITS, type Allocator } from '../allocator/allocator.js';
+import { corrupt, StoreError } from '../errors.js';
+import { BlockKind } from '../format/block-header.js';
+import {
+  clearInodeRecord,
+  firstInodeOfPage,
+  InodeAt,
+  InodeRecord,
+  inodeRecordOffset,
+  inodesPerBlock,
+  inodeTablePage,
+  loadInodeRecord,
+  RecordFlag,
+  storeInodeRecord,
+} from '../format/inode-record.js';
+import { setUint53 } from '../format/uint53.js';
+import type { Journal } from '../journal/journal.js';
+import type { Metadata } from '../journal/metadata.js';
+import type { Frames } from '../pagecache/frames.js';
+import { BlockRun, RunKind } from '../pagecache/mapping-operations.js';
+import type { Routine } from '../routine/effect.js';
+import type { Task } from '../routine/task.js';
+import type { Arena } from '../sync/arena.js';
+import { GlobalLock, Header, Inode, InodeFlag } from '../sync/layout.js';
+import { lockLeaf, unlockLeaf } from '../sync/leaf.js';
+import { lockMutex, unlockMutex } from '../sync/mutex.js';
+import { acquireExclusive, acquireShared, releaseExclusive, releaseShared, tryAcquireShared } from '../sync/rwsem.js';
+import type { Frame, Slot } from '../units.js';
+import { CREDITS_INSERT, type ExtentMap } from './extent-map.js';
+import { INODE_TABLE_INO, INODE_TABLE_SLOT, mapLockAt, setSize, slotAt } from './inode.js';
+import type { InodeSlots } from './inode-slots.js';
+
+/** Blocks that the inode table grows by; their inodes lie together. */
+const GROW_BLOCKS = 4;
+/** The highest inode number that fits a word. */
+const INO_MAX = 0xffff_ffff;
+
+/** Blocks that `take` may dirty: a record; and where the table has to grow, its blocks, their bitmaps and its extents. */
+export const CREDITS_TAKE_RECORD = 1 + GROW_BLOCKS * (1 + ALLOCATE_METADATA_CREDITS) + CREDITS_INSERT;
+/** Blocks that a change of the orphan list may dirty: the record, and its neighbour's. */
+export const CREDITS_ORPHAN = 2;
+/** Blocks that freeing a record may dirty: it also leaves the orphan list. */
+export const CREDITS_FREE_RECORD = CREDITS_ORPHAN;
+
+export class InodeRecords {
+  private readonly perBlock: number;
+  private readonly mutex: number;
+
+  constructor(
+    private readonly arena: Arena,
+    private readonly frames: Frames,
+    private readonly journal: Journal,
+    private readonly metadata: Metadata,
+    private readonly allocator: Allocator,
+    private readonly extents: ExtentMap,
+    private readonly slots: InodeSlots,
+  ) {
+    this.perBlock = inodesPerBlock(frames.blockBytes);
+    this.mutex = arena.layout.locks + GlobalLock.InodeTable;
+  }
+
+  /** The block that holds the record of `ino`. */
+  private *locate(task: Task, ino: number): Routine<number> {
+    const page = inodeTablePage(ino, this.perBlock);
+    if (ino < 2 || ino >= this.arena.unsigned[Header.InodeHighWater]) {
+      throw corrupt('inode table', 0, `there is no inode ${ino}`);
+    }
+    const run = new BlockRun();
+    const lock = mapLockAt(this.arena, INODE_TABLE_SLOT);
+    if (!tryAcquireShared(task, lock)) yield* acquireShared(task, lock);
+    try {
+      yield* this.extents.lookup(task, INODE_TABLE_SLOT, page, run, 1);
+    } finally {
+      releaseShared(task, lock);
+    }
+    if (run.kind !== RunKind.Written) throw corrupt('inode table', 0, `page ${page} has no block`);
+    return run.block;
+  }
+
+  /** The frame of the inode's record, pinned; `put` gives it back. */
+  private *frameOf(task: Task, slot: Slot): Routine<Frame> {
+    const block = this.arena.unsigned[slotAt(this.arena, slot) + Inode.RecordBlock];
+    if (block === 0) return this.journal.superblockFrame;
+    const frame = this.metadata.tryGet(task, block, BlockKind.Inodes);
+    return frame !== 0 ? frame : yield* this.metadata.get(task, block, BlockKind.Inodes);
+  }
+
+  private put(frame: Frame): void {
+    if (frame !== this.journal.superblockFrame) this.metadata.put(frame);
+  }
+
+  /** Fills the words of a busy slot from the record of its inode. EUCLEAN when that is not in use. */
+  *load(task: Task, slot: Slot): Routine<void> {
+    const { arena } = this;
+    const at = slotAt(arena, slot);
+    const ino = arena.unsigned[at + Inode.Ino];
+    const block = yield* this.locate(task, ino);
+    const frame = yield* this.metadata.get(task, block, BlockKind.Inodes);
+    try {
+      const offset = inodeRecordOffset(ino, this.perBlock);
+      const record = new InodeRecord();
+      loadInodeRecord(this.frames.view(frame), offset, record);
+      if ((record.flags & RecordFlag.Used) === 0) throw corrupt('inode block', block, `inode ${ino} is not in use`);
+      if (record.ino !== ino) throw corrupt('inode block', block, `inode ${record.ino} in the place of ${ino}`);
+      this.setUp(task, slot, block, offset, record);
+    } finally {
+      this.metadata.put(frame);
+    }
+  }
+
+  /** Fills the words of slot 1 from the superblock. */
+  loadTable(task: Task, recordOffset: number): void {
+    const record = new InodeRecord();
+    loadInodeRecord(this.frames.view(this.journal.superblockFrame), recordOffset, record);
+    this.arena.unsigned[slotAt(this.arena, INODE_TABLE_SLOT) + Inode.Ino] = record.ino;
+    this.setUp(task, INODE_TABLE_SLOT, 0, recordOffset, record);
+    Atomics.store(this.arena.words, slotAt(this.arena, INODE_TABLE_SLOT) + Inode.Refs, 1);
+  }
+
+  private setUp(task: Task, slot: Slot, block: number, offset: number, record: InodeRecord): void {
+    const { arena } = this;
+    const { words, unsigned, doubles } = arena;
+    const at = slotAt(arena, slot);
+    setSize(task, slot, record.sizeBytes);
+    doubles[(at + Inode.DiskSize) / 2] = record.sizeBytes;
+    doubles[(at + Inode.Mtime) / 2] = record.mtimeMs;
+    doubles[(at + Inode.Ctime) / 2] = record.ctimeMs;
+    doubles[(at + Inode.Birthtime) / 2] = record.birthtimeMs;
+    words[at + Inode.OrphanPrevious] = 0;
+    Atomics.store(words, at + Inode.Error, 0);
+    Atomics.add(words, at + Inode.MapSequence, 1);
+    unsigned[at + Inode.RecordBlock] = block;
+    unsigned[at + Inode.RecordOffset] = offset;
+    unsigned[at + Inode.Links] = record.links;
+    unsigned[at + Inode.Blocks] = record.blocks;
+    unsigned[at + Inode.Goal] = this.randomGoal(task);
+    unsigned[at + Inode.Generation] = record.generation;
+    if ((record.flags & RecordFlag.Deleted) !== 0) Atomics.or(words, at + Inode.Flags, InodeFlag.Deleted);
+  }
+
+  /** Where the inode's first block is looked for: anywhere in the part of the device that is in use. */
+  private randomGoal(task: Task): number {
+    const { unsigned, layout } = this.arena;
+    const groups = Math.max(unsigned[Header.GroupsInitialised], 1);
+    return Math.floor((task.driver.random() * unsigned[Header.Blocks] * groups) / layout.groups);
+  }
+
+  /** Takes a record off the free list for a new inode with one link; gives its number to a claimed slot, which becomes busy. */
+  *take(task: Task, claimed: Slot): Routine<void> {
+    const { unsigned } = this.arena;
+    for (;;) {
+      const ino = unsigned[Header.InodeFreeHead];
+      if (ino === 0) {
+        yield* this.grow(task);
+        continue;
+      }
+      const block = yield* this.locate(task, ino);
+      const frame = yield* this.metadata.get(task, block, BlockKind.Inodes);
+      try {
+        yield* lockMutex(task, this.mutex);
+        try {
+          if (unsigned[Header.InodeFreeHead] !== ino) continue;
+          this.use(task, claimed, ino, block, frame);
+          return;
+        } finally {
+          unlockMutex(task, this.mutex);
+        }
+      } finally {
+        this.metadata.put(frame);
+      }
+    }
+  }
+
+  private use(task: Task, slot: Slot, ino: number, block: number, frame: Frame): void {
+    const view = this.frames.view(frame);
+    const offset = inodeRecordOffset(ino, this.perBlock);
+    const record = new InodeRecord();
+    loadInodeRecord(view, offset, record);
+    if (record.flags !== 0) throw corrupt('inode block', block, `inode ${ino} is in use and on the free list`);
+    this.arena.unsigned[Header.InodeFreeHead] = record.next;
+    const now = task.driver.now();
+    record.ino = ino;
+    record.generation = (record.generation + 1) >>> 0;
+    record.flags = RecordFlag.Used;
+    record.links = 1;
+    record.sizeBytes = 0;
+    record.blocks = 0;
+    record.mtimeMs = now;
+    record.ctimeMs = now;
+    record.birthtimeMs = now;
+    record.next = 0;
+    clearInodeRecord(view, offset);
+    storeInodeRecord(view, offset, record);
+    this.journal.dirty(task, frame);
+    this.slots.enter(task, slot, ino);
+    this.setUp(task, slot, block, offset, record);
+  }
+
+  /** Adds blocks of free records to the inode table, where its free list is empty. ENOSPC when not even one is left. */
+  private *grow(task: Task): Routine<void> {
+    const { unsigned } = this.arena;
+    const lock = mapLockAt(this.arena, INODE_TABLE_SLOT);
+    yield* acquireExclusive(task, lock);
+    try {
+      const first = inodeTablePage(unsigned[Header.InodeHighWater], this.perBlock);
+      let goal = yield* this.extents.lookupNear(task, INODE_TABLE_SLOT, first, new BlockRun(), 1);
+      for (let page = first; page < first + GROW_BLOCKS; page++) {
+        if (unsigned[Header.InodeFreeHead] !== 0 && page === first) return;
+        goal = 1 + (yield* this.addBlock(task, page, goal));
+      }
+    } catch (error) {
+      if (unsigned[Header.InodeFreeHead] === 0) throw error;
+    } finally {
+      releaseExclusive(task, lock);
+    }
+  }
+
+  /** Adds one block, for page `page` of the inode table; returns it. Fails only with nothing changed. */
+  private *addBlock(task: Task, page: number, goal: number): Routine<number> {
+    const { unsigned } = this.arena;
+    const first = firstInodeOfPage(page, this.perBlock);
+    const end = first + this.perBlock;
+    if (end > INO_MAX) throw new StoreError('ENOSPC', { detail: 'no inode number is left' });
+    const block = yield* this.allocator.allocateMetadata(task, goal);
+    let frame = 0 as Frame;
+    try {
+      frame = yield* this.metadata.create(task, block, BlockKind.Inodes, INODE_TABLE_INO);
+      yield* this.extents.insert(task, INODE_TABLE_SLOT, page, block, 1, false);
+      yield* lockMutex(task, this.mutex);
+    } catch (error) {
+      if (frame !== 0) {
+        this.metadata.put(frame);
+        yield* this.metadata.forget(task, block);
+      }
+      yield* this.allocator.free(task, block, 1);
+      throw error;
+    }
+    const view = this.frames.view(frame);
+    for (let ino = first; ino < end; ino++) {
+      const next = ino + 1 < end ? ino + 1 : unsigned[Header.InodeFreeHead];
+      view.setUint32(inodeRecordOffset(ino, this.perBlock) + InodeAt.Next, next, true);
+    }
+    this.journal.dirty(task, frame);
+    unsigned[Header.InodeFreeHead] = first;
+    unsigned[Header.InodeHighWater] = end;
+    unlockMutex(task, this.mutex);
+    this.metadata.put(frame);
+    this.resizeTable(task, (page + 1) * this.frames.blockBytes);
+    return block;
+  }
+
+  private resizeTable(task: Task, bytes: number): void {
+    const at = slotAt(this.arena, INODE_TABLE_SLOT);
+    setSize(task, INODE_TABLE_SLOT, bytes);
+    this.arena.doubles[(at + Inode.DiskSize) / 2] = bytes;
+    const { superblockFrame } = this.journal;
+    setUint53(this.frames.view(superblockFrame), this.arena.unsigned[at + Inode.RecordOffset] + InodeAt.Size, bytes);
+    this.journal.dirty(task, superblockFrame);
+  }
+
+  /** Copies size, links and times of an in-core inode to its record. */
+  *store(task: Task, slot: Slot): Routine<void> {
+    const frame = yield* this.frameOf(task, slot);
+    const { arena } = this;
+    const { unsigned, doubles, words } = arena;
+    const at = slotAt(arena, slot);
+    const view = this.frames.view(frame);
+    const record = unsigned[at + Inode.RecordOffset];
+    lockLeaf(task, at + Inode.RecordLock);
+    // Cleared before the words are read: what changes later sets it again.
+    Atomics.and(words, at + Inode.Flags, ~InodeFlag.Dirty);
+    view.setUint32(record + InodeAt.Links, unsigned[at + Inode.Links], true);
+    setUint53(view, record + InodeAt.Size, doubles[(at + Inode.DiskSize) / 2]);
+    view.setFloat64(record + InodeAt.MtimeMs, doubles[(at + Inode.Mtime) / 2], true);
+    view.setFloat64(record + InodeAt.CtimeMs, doubles[(at + Inode.Ctime) / 2], true);
+    view.setFloat64(record + InodeAt.BirthtimeMs, doubles[(at + Inode.Birthtime) / 2], true);
+    unlockLeaf(task, at + Inode.RecordLock);
+    this.journal.dirty(task, frame);
+    this.put(frame);
+  }
+
+  /** Puts an in-core inode on the orphan list; `deleted`, because it has no name any more. */
+  *addOrphan(task: Task, slot: Slot, deleted: boolean): Routine<void> {
+    const { unsigned, words } = this.arena;
+    const at = slotAt(this.arena, slot);
+    const frame = yield* this.frameOf(task, slot);
+    try {
+      yield* lockMutex(task, this.mutex);
+      const view = this.frames.view(frame);
+      const record = unsigned[at + Inode.RecordOffset];
+      const head = unsigned[Header.OrphanHead];
+      view.setUint32(record + InodeAt.Next, head, true);
+      if (deleted) {
+        view.setUint32(record + InodeAt.Flags, RecordFlag.Used | RecordFlag.Deleted, true);
+        view.setUint32(record + InodeAt.Links, 0, true);
+        unsigned[at + Inode.Links] = 0;
+        Atomics.or(words, at + Inode.Flags, InodeFlag.Deleted);
+      }
+      words[at + Inode.OrphanPrevious] = 0;
+      this.setPrevious(task, head, slot);
+      unsigned[Header.OrphanHead] = unsigned[at + Inode.Ino];
+      this.journal.dirty(task, frame);
+      unlockMutex(task, this.mutex);
+    } finally {
+      this.put(frame);
+    }
+  }
+
+  /** Takes an in-core inode off the orphan list; with `free`, its record goes to the free list. Its tree is empty then. */
+  *removeOrphan(task: Task, slot: Slot, free: boolean): Routine<void> {
+    const { unsigned } = this.arena;
+    const at = slotAt(this.arena, slot);
+    const ino = unsigned[at + Inode.Ino];
+    const frame = yield* this.frameOf(task, slot);
+    try {
+      yield* lockMutex(task, this.mutex);
+      try {
+        const view = this.frames.view(frame);
+        const record = unsigned[at + Inode.RecordOffset];
+        yield* this.unlink(task, slot, view.getUint32(record + InodeAt.Next, true));
+        view.setUint32(record + InodeAt.Next, 0, true);
+        if (free) {
+          clearInodeRecord(view, record);
+          // Kept, so that the next inode of this number has another one.
+          view.setUint32(record + InodeAt.Generation, unsigned[at + Inode.Generation], true);
+          view.setUint32(record + InodeAt.Next, unsigned[Header.InodeFreeHead], true);
+          unsigned[Header.InodeFreeHead] = ino;
+        }
+        this.journal.dirty(task, frame);
+      } finally {
+        unlockMutex(task, this.mutex);
+      }
+    } finally {
+      this.put(frame);
+    }
+  }
+
+  /** Makes `next` follow whatever comes before the slot on the orphan list. */
+  private *unlink(task: Task, slot: Slot, next: number): Routine<void> {
+    const { unsigned, words } = this.arena;
+    const previous = words[slotAt(this.arena, slot) + Inode.OrphanPrevious] as Slot;
+    if (previous === 0) {
+      unsigned[Header.OrphanHead] = next;
+    } else {
+      const frame = yield* this.frameOf(task, previous);
+      const at = unsigned[slotAt(this.arena, previous) + Inode.RecordOffset];
+      this.frames.view(frame).setUint32(at + InodeAt.Next, next, true);
+      this.journal.dirty(task, frame);
+      this.put(frame);
+    }
+    this.setPrevious(task, next, previous);
+  }
+
+  /** One that is not in core was left by a crash: it comes in core only as the first of the list. */
+  private setPrevious(task: Task, ino: number, previous: Slot): void {
+    const slot = ino === 0 ? 0 : this.slots.peek(task, ino);
+    if (slot !== 0) this.arena.words[slotAt(this.arena, slot) + Inode.OrphanPrevious] = previous;
+  }
+}
