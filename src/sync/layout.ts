@@ -40,7 +40,7 @@ export const enum Header {
   Files,
   /** Page frames on the free list; under the reclaim lock. */
   FramesFree,
-  /** Dirty pages of files; Atomics.add by the page cache. */
+  /** Pages of files that are dirty or under writeback; Atomics.add by the page cache. */
   PagesDirty,
   /** Dirty pages of the metadata mapping; Atomics.add by the page cache. */
   MetadataDirty,
@@ -95,6 +95,14 @@ export const enum Header {
   QuarantineGroups,
   /** When somebody last looked for dead threads, in whole milliseconds, wrapping; compare-exchange by who looks next. */
   ReapedAt,
+  /** Detached frames whose last pin is gone: a stack linked by Page.QueueNext. Pushed by compare-exchange, taken whole. */
+  DetachedHead,
+  /** Highest frame that was ever handed out; those above it are untouched. Under the reclaim lock. */
+  FramesUsed,
+  /** Mapping at which the next round of writeback starts; Atomics.add. */
+  WritebackClock,
+  /** Error (positive errno) of the last writeback, 0 when it succeeded. A hint: throttled writers give up on it. */
+  WritebackError,
   Words = 64,
 }
 
@@ -143,7 +151,7 @@ export const enum Thread {
   NodeLock,
   /** Leaf mutexes held or being taken (sync/leaf.ts). */
   LeafDepth,
-  /** Page locks held or being taken. */
+  /** Pages that this thread has locked, has under writeback, or is taking out of the cache; frames on their way in. */
   PageLocks,
   /** Open transaction handles. */
   Handles,
@@ -279,9 +287,13 @@ export const enum Inode {
   /** Orphan list: slot of the inode before this one, 0 for the first; under the inode table lock. */
   OrphanPrevious,
   /** Cached pages, dirty ones included; under ListLock. */
+  /** Size on the device, in whole bytes as two words. Under the extent-map lock exclusive. */
+  DiskSizeHigh,
+  DiskSizeLow,
+  /** Cached pages, and those of them that are dirty or under writeback; under ListLock. */
   Pages,
   PagesDirty,
-  /** Lists of the mapping's pages (Page.ListNext); under ListLock. */
+  /** Lists of the mapping's pages (Page.ListNext); those dirty or under writeback, oldest first; under ListLock. */
   CleanHead,
   DirtyHead,
   DirtyTail,
@@ -433,9 +445,9 @@ export const enum Page {
   /** Links of the reclaim queue, or the free list; under the reclaim lock. */
   QueuePrev,
   QueueNext,
-  /** Seconds since the store was opened when the page became dirty, + 1. */
+  /** Not 0 on the mapping's dirty list: the second (of the driver's clock, see mapping.ts) it became dirty. Under ListLock. */
   DirtiedAt,
-  /** Which reclaim queue: QueueName; under the reclaim lock. Metadata: transaction that dirtied it last. */
+  /** Which reclaim queue: QueueName (pagecache/queues.ts); under the reclaim lock. */
   Queue,
   Words,
 }

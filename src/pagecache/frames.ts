@@ -1,0 +1,103 @@
+/**
+ * The page frames: the memory that pages' contents live in.
+ *
+ * Shared WebAssembly memories, because their pages are page-aligned (O_DIRECT reads straight into a frame) and because
+ * the host gives them memory only when they are touched. Frames are numbered from 1; frame f is slot f - 1. All segments
+ * but the last hold the same number of frames, a power of two, so that a shift and a mask find a frame.
+ *
+ * Every thread makes its own `Frames` over the same segments. Holding a view gives no right to look at it: a pin does
+ * (page.ts).
+ */
+import type { Frame } from '../units.js';
+import { GIB } from '../units.js';
+
+const SEGMENT_BYTES = GIB;
+const WASM_PAGE_BYTES = 65536;
+/** Views kept per thread; a power of two. */
+const VIEWS = 1024;
+
+export class Frames {
+  private readonly segments: Uint8Array[];
+  private readonly shift: number;
+  private readonly mask: number;
+  private readonly zeros: Uint8Array;
+  private readonly viewFrames = new Int32Array(VIEWS);
+  private readonly dataViews: (DataView | undefined)[] = new Array(VIEWS).fill(undefined);
+  private readonly byteFrames = new Int32Array(VIEWS);
+  private readonly byteViews: (Uint8Array | undefined)[] = new Array(VIEWS).fill(undefined);
+
+  constructor(
+    readonly buffers: readonly SharedArrayBuffer[],
+    readonly blockBytes: number,
+    readonly frames: number,
+  ) {
+    this.segments = buffers.map((buffer) => new Uint8Array(buffer));
+    this.shift = Math.log2(SEGMENT_BYTES / blockBytes);
+    this.mask = SEGMENT_BYTES / blockBytes - 1;
+    this.zeros = new Uint8Array(blockBytes);
+  }
+
+  /** Memory for `frames` frames: untouched, so neither zeroed by us nor yet taken from the host. */
+  static allocate(frames: number, blockBytes: number): SharedArrayBuffer[] {
+    const buffers: SharedArrayBuffer[] = [];
+    for (let left = frames * blockBytes; left > 0; left -= SEGMENT_BYTES) {
+      const pages = Math.ceil(Math.min(left, SEGMENT_BYTES) / WASM_PAGE_BYTES);
+      const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+      buffers.push(memory.buffer as unknown as SharedArrayBuffer);
+    }
+    return buffers;
+  }
+
+  /** The whole segment that holds the frame. */
+  segment(frame: Frame): Uint8Array {
+    return this.segments[(frame - 1) >> this.shift];
+  }
+
+  /** The frame's first byte in its segment. */
+  offset(frame: Frame): number {
+    return ((frame - 1) & this.mask) * this.blockBytes;
+  }
+
+  /** The frame's bytes. */
+  bytes(frame: Frame): Uint8Array {
+    const slot = frame & (VIEWS - 1);
+    if (this.byteFrames[slot] === frame) return this.byteViews[slot]!;
+    const view = this.run(frame, 1);
+    this.byteFrames[slot] = frame;
+    this.byteViews[slot] = view;
+    return view;
+  }
+
+  /** The frame's bytes, for codecs. */
+  view(frame: Frame): DataView {
+    const slot = frame & (VIEWS - 1);
+    if (this.viewFrames[slot] === frame) return this.dataViews[slot]!;
+    const view = new DataView(this.segment(frame).buffer, this.offset(frame), this.blockBytes);
+    this.viewFrames[slot] = frame;
+    this.dataViews[slot] = view;
+    return view;
+  }
+
+  zero(frame: Frame): void {
+    // fill(0) on shared memory is several times slower.
+    this.bytes(frame).set(this.zeros);
+  }
+
+  /** One view of `count` adjacent frames, which must lie in one segment. */
+  run(frame: Frame, count: number): Uint8Array {
+    return new Uint8Array(this.segment(frame).buffer, this.offset(frame), count * this.blockBytes);
+  }
+
+  /** Views of the frames in order, adjacent ones merged: the buffers of one vectored read or write. */
+  gather(frames: Int32Array, from: number, to: number): Uint8Array[] {
+    const buffers: Uint8Array[] = [];
+    let start = from;
+    for (let i = from + 1; i <= to; i++) {
+      const adjacent = i < to && frames[i] === frames[i - 1] + 1 && ((frames[i] - 1) & this.mask) !== 0;
+      if (adjacent) continue;
+      buffers.push(this.run(frames[start] as Frame, i - start));
+      start = i;
+    }
+    return buffers;
+  }
+}
