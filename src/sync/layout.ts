@@ -286,10 +286,6 @@ export const enum Inode {
   RecordLock,
   /** Orphan list: slot of the inode before this one, 0 for the first; under the inode table lock. */
   OrphanPrevious,
-  /** Cached pages, dirty ones included; under ListLock. */
-  /** Size on the device, in whole bytes as two words. Under the extent-map lock exclusive. */
-  DiskSizeHigh,
-  DiskSizeLow,
   /** Cached pages, and those of them that are dirty or under writeback; under ListLock. */
   Pages,
   PagesDirty,
