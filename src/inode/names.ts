@@ -39,15 +39,16 @@ import { type Frame, MAX_NAME_BYTES } from '../units.js';
 import { compareNames } from './name-bytes.js';
 import { removeFromLeaf } from './name-merge.js';
 import { insertSplitting } from './name-split.js';
-import { NAME_LEVELS_MAX, NameTree } from './name-tree.js';
+import { NameTree } from './name-tree.js';
 
 /**
- * Blocks that an insertion may dirty: the path, as many new nodes and a root, a bitmap for each (they lie near each
- * other, so rarely more than two), the superblock.
+ * Blocks that an insertion may dirty. With k levels splitting: k nodes, k new ones, the node above, the superblock, and the
+ * bitmaps of the new ones, which lie near each other: enough for nine levels out of one group, for four if every block came
+ * from a group of its own.
  */
-export const NAME_INSERT_CREDITS = 3 * NAME_LEVELS_MAX + 2;
-/** Blocks that a removal may dirty: the path, a neighbour on each level, the bitmaps of freed nodes, the superblock. */
-export const NAME_REMOVE_CREDITS = 3 * NAME_LEVELS_MAX + 2;
+export const NAME_INSERT_CREDITS = 22;
+/** Blocks that a removal may dirty: the same reckoning with k levels merging. */
+export const NAME_REMOVE_CREDITS = 22;
 /** Blocks that a replacement may dirty: a leaf. */
 export const NAME_REPLACE_CREDITS = 1;
 
