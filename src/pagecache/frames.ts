@@ -13,11 +13,13 @@ import { GIB } from '../units.js';
 
 const SEGMENT_BYTES = GIB;
 const WASM_PAGE_BYTES = 65536;
+const WORD_BYTES = 4;
 /** Views kept per thread; a power of two. */
 const VIEWS = 1024;
 
 export class Frames {
   private readonly segments: Uint8Array[];
+  private readonly segmentWords: Uint32Array[];
   private readonly shift: number;
   private readonly mask: number;
   private readonly zeros: Uint8Array;
@@ -32,6 +34,7 @@ export class Frames {
     readonly frames: number,
   ) {
     this.segments = buffers.map((buffer) => new Uint8Array(buffer));
+    this.segmentWords = buffers.map((buffer) => new Uint32Array(buffer));
     this.shift = Math.log2(SEGMENT_BYTES / blockBytes);
     this.mask = SEGMENT_BYTES / blockBytes - 1;
     this.zeros = new Uint8Array(blockBytes);
@@ -56,6 +59,16 @@ export class Frames {
   /** The frame's first byte in its segment. */
   offset(frame: Frame): number {
     return ((frame - 1) & this.mask) * this.blockBytes;
+  }
+
+  /** The whole segment that holds the frame, as words. */
+  words(frame: Frame): Uint32Array {
+    return this.segmentWords[(frame - 1) >> this.shift];
+  }
+
+  /** The frame's first word in its segment. */
+  word(frame: Frame): number {
+    return (((frame - 1) & this.mask) * this.blockBytes) / WORD_BYTES;
   }
 
   /** The frame's bytes. */
