@@ -124,8 +124,12 @@ function losses(first: SchemeSummary, other: SchemeSummary): string[] {
 function priceOf(first: SchemeSummary, other: SchemeSummary, facts: readonly SchemeFacts[]): string[] {
   const [a, b] = [first, other].map(({ scheme }) => facts.find((fact) => fact.name === scheme)!);
   const lines: string[] = [];
-  if (a.readAtomicity !== b.readAtomicity) {
-    lines.push(`Read atomicity against writes: ${a.name}: ${a.readAtomicity}; ${b.name}: ${b.readAtomicity}.`);
+  const atomic = [a, b].find(({ readAtomicity }) => readAtomicity === 'request');
+  const torn = [a, b].find(({ readAtomicity }) => readAtomicity === 'none');
+  if (atomic !== undefined && torn !== undefined) {
+    lines.push(
+      `${atomic.name} buys reads that are atomic against writes; under ${torn.name} a read may see half of a write.`,
+    );
   }
   for (const { name, safe } of [a, b]) {
     if (!safe) lines.push(`${name} is not safe: it may return stale data, and overwrite other files.`);

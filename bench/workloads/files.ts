@@ -1,6 +1,8 @@
 /** The files of a plan: laid out before the first run, gone through before and after each, removed after the last. */
+
 import { formatSize } from '../../src/cli/size.js';
 import { UsageError } from '../../src/cli/usage-error.js';
+import { schemes } from '../../src/index.js';
 import { type CrewResult, runCrew } from './crew.js';
 import { byFile, filesOf, type Job, type Plan, readsOnly } from './plan.js';
 import { type RunContext, type Store, withStore } from './run-context.js';
@@ -20,7 +22,7 @@ export async function layOut(context: RunContext): Promise<string[]> {
         continue;
       }
       made.push(file);
-      const stamp = stampFor(plan, file, blockBytes);
+      const stamp = stampFor(plan, plan.run.scheme[0], file, blockBytes);
       await runPass(context, store, { kind: 'layout', file, sizeBytes, stamp }, `laying out ${formatSize(sizeBytes)}`);
     }
   }).catch(async (error) => {
@@ -59,7 +61,7 @@ export async function runPass(context: RunContext, store: Store, task: PassTask,
 }
 
 /** How a file's jobs stamp it; null when they don't. Without an interval, a unit is what a read never sees torn: a block. */
-export function stampFor(plan: Plan, file: string, blockBytes: number): StampSettings | null {
+export function stampFor(plan: Plan, scheme: string, file: string, blockBytes: number): StampSettings | null {
   const jobs = byFile(plan.jobs).get(file)!;
   const { verify, verify_interval } = jobs[0];
   if (verify === 'none') return null;
@@ -72,5 +74,10 @@ export function stampFor(plan: Plan, file: string, blockBytes: number): StampSet
         `and a unit a multiple of 8 of at least ${UNIT_BYTES_MIN}`,
     );
   }
-  return { verify, unitBytes, holesAllowed: plan.run.punch > 0 || plan.run.truncate > 0 };
+  return {
+    verify,
+    unitBytes,
+    holesAllowed: plan.run.punch > 0 || plan.run.truncate > 0,
+    readsMayTear: schemes.find(({ name }) => name === scheme)?.readAtomicity === 'none' && !jobs.every(readsOnly),
+  };
 }

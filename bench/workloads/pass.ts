@@ -27,9 +27,9 @@ export function runPass(file: SyncFile, task: PassTask, area: ThreadArea, contro
     } else {
       const { bytesRead } = file.read(chunk, 0, chunk.length, position);
       if (bytesRead === 0) break; // the file was cut off
-      const reason = task.kind === 'verify' ? stamp!.check(chunk.subarray(0, bytesRead), position) : null;
-      if (reason !== null) {
-        verifyError ??= reason;
+      const wrong = task.kind === 'verify' ? stamp!.check(chunk.subarray(0, bytesRead), position) : null;
+      if (wrong !== null) {
+        verifyError ??= wrong.reason;
         area.figures[Figure.VerifyErrors]++;
       }
       position += bytesRead;

@@ -17,9 +17,9 @@ export async function runScheme(context: RunContext, scheme: string): Promise<Ru
     const { blockBytes } = await store.statfs();
     for (const [file, jobs] of byFile(plan.jobs)) {
       if (!jobs.some((job) => job.pre_read)) continue;
-      await runPass(context, store, passTask('warm', plan, file, blockBytes), 'warming');
+      await runPass(context, store, passTask('warm', plan, scheme, file, blockBytes), 'warming');
     }
-    const tasks = tasksOf(plan, blockBytes);
+    const tasks = tasksOf(plan, scheme, blockBytes);
     const totalMs = Math.max(...plan.jobs.map((job) => (job.ramp_time + job.runtime) * 1000));
     monitor.begin('running', totalMs);
     const startMs = performance.now();
@@ -33,20 +33,25 @@ export async function runScheme(context: RunContext, scheme: string): Promise<Ru
     monitor.end();
     for (const [file, jobs] of byFile(plan.jobs)) {
       if (jobs[0].verify === 'none') continue;
-      const { verifyErrors } = await runPass(context, store, passTask('verify', plan, file, blockBytes), 'verifying');
+      const { verifyErrors } = await runPass(
+        context,
+        store,
+        passTask('verify', plan, scheme, file, blockBytes),
+        'verifying',
+      );
       if (verifyErrors[0] !== null) result.verifyErrors.push(`${file}, after the run: ${verifyErrors[0]}`);
     }
     return result;
   });
 }
 
-function passTask(kind: 'warm' | 'verify', plan: Plan, file: string, blockBytes: number): PassTask {
-  return { kind, file, sizeBytes: filesOf(plan.jobs).get(file)!, stamp: stampFor(plan, file, blockBytes) };
+function passTask(kind: 'warm' | 'verify', plan: Plan, scheme: string, file: string, blockBytes: number): PassTask {
+  return { kind, file, sizeBytes: filesOf(plan.jobs).get(file)!, stamp: stampFor(plan, scheme, file, blockBytes) };
 }
 
-function tasksOf(plan: Plan, blockBytes: number): ThreadTask[] {
+function tasksOf(plan: Plan, scheme: string, blockBytes: number): ThreadTask[] {
   const tasks: ThreadTask[] = plan.jobs.flatMap((job) => {
-    const stamp = stampFor(plan, job.filename, blockBytes);
+    const stamp = stampFor(plan, scheme, job.filename, blockBytes);
     return Array.from({ length: job.numjobs }, (_, index) => ({ kind: 'job' as const, job, index, stamp }));
   });
   const [{ filename: file, bs, randseed: seed }] = plan.jobs;

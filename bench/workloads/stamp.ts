@@ -18,6 +18,12 @@ const CHECKED_FROM = 8;
 const PATTERN_SEED = 0x0eaf;
 export const UNIT_BYTES_MIN = 64;
 
+export interface WrongUnit {
+  reason: string;
+  /** A read in the middle of a write may look so. */
+  mayBeTorn: boolean;
+}
+
 /** Writes and checks the units of one file, for one thread. */
 export class Stamp {
   private readonly checksum: (bytes: Uint8Array) => number;
@@ -61,27 +67,28 @@ export class Stamp {
   }
 
   /** What is wrong with `bytes` read at `position`, or null. Whole units only. */
-  check(bytes: Uint8Array, position: number): string | null {
+  check(bytes: Uint8Array, position: number): WrongUnit | null {
     for (let at = 0; at + this.unitBytes <= bytes.length; at += this.unitBytes) {
-      const reason = this.checkUnit(bytes.subarray(at, at + this.unitBytes), position + at);
-      if (reason !== null) return `bytes at ${position + at}: ${reason}`;
+      const wrong = this.checkUnit(bytes.subarray(at, at + this.unitBytes), position + at);
+      if (wrong !== null) return { ...wrong, reason: `bytes at ${position + at}: ${wrong.reason}` };
     }
     return null;
   }
 
-  private checkUnit(unit: Uint8Array, position: number): string | null {
+  private checkUnit(unit: Uint8Array, position: number): WrongUnit | null {
     const view = new DataView(unit.buffer, unit.byteOffset, unit.byteLength);
     if (view.getUint32(0, true) !== MAGIC) {
-      if (unit.every((byte) => byte === 0)) return this.holesAllowed ? null : 'zeros where data were written';
-      return 'no stamp';
+      const isHole = unit.every((byte) => byte === 0);
+      if (isHole && this.holesAllowed) return null;
+      return { reason: isHole ? 'zeros where data were written' : 'no stamp', mayBeTorn: this.holesAllowed };
     }
-    if (view.getFloat64(8, true) !== position) return `stamped for position ${view.getFloat64(8, true)}`;
-    if (view.getUint32(24, true) !== this.fileTag) return 'stamped for another file';
-    if (view.getUint32(4, true) !== this.checksum(unit.subarray(CHECKED_FROM))) {
-      const [generation, thread] = [view.getUint32(16, true), view.getUint32(20, true)];
-      return `checksum of generation ${generation} of thread ${thread} does not match`;
-    }
-    return null;
+    // Where a unit belongs stands in it whichever write it is of: these two no tearing explains.
+    const stampedFor = view.getFloat64(8, true);
+    if (stampedFor !== position) return { reason: `stamped for position ${stampedFor}`, mayBeTorn: false };
+    if (view.getUint32(24, true) !== this.fileTag) return { reason: 'stamped for another file', mayBeTorn: false };
+    if (view.getUint32(4, true) === this.checksum(unit.subarray(CHECKED_FROM))) return null;
+    const [generation, thread] = [view.getUint32(16, true), view.getUint32(20, true)];
+    return { reason: `checksum of generation ${generation} of thread ${thread} does not match`, mayBeTorn: true };
   }
 }
 

@@ -8,7 +8,10 @@ import type { CrewMemory } from './thread-memory.js';
 export interface StampSettings {
   verify: Exclude<Verify, 'none'>;
   unitBytes: number;
+  /** Holes may appear while the job runs: a unit of zeros is right too. */
   holesAllowed: boolean;
+  /** The scheme lets a read see half of a write: what looks torn is read again before it is called wrong. */
+  readsMayTear: boolean;
 }
 
 /** Once over a whole file, in order. */

@@ -1,0 +1,72 @@
+/** What several suites need: a directory that goes away, a store with a warm file, memory that O_DIRECT takes. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createStore, openStore } from '../../src/index.js';
+import { attachStore } from '../../src/worker.js';
+import { Random } from '../workloads/random.js';
+import { fillPattern } from '../workloads/stamp.js';
+
+export type Store = Awaited<ReturnType<typeof openStore>>;
+export type SyncStore = ReturnType<typeof attachStore>;
+export type OpenOptions = NonNullable<Parameters<typeof openStore>[1]>;
+
+const MIB = 1024 * 1024;
+const WASM_PAGE_BYTES = 65536;
+
+/** A directory for the images of one suite; gone when the process ends, whatever the end is. */
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'emmental-micro-'));
+  process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** Page-aligned shared memory. */
+export function alignedMemory(bytes: number): Uint8Array {
+  const pages = Math.ceil(bytes / WASM_PAGE_BYTES);
+  const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  return new Uint8Array(buffer, 0, bytes);
+}
+
+export async function withStore<T>(
+  path: string,
+  sizeBytes: number,
+  options: OpenOptions,
+  use: (store: Store, sync: SyncStore) => Promise<T>,
+): Promise<T> {
+  await createStore(path, { sizeBytes });
+  const store = await openStore(path, options);
+  try {
+    const sync = attachStore(store.handle);
+    try {
+      return await use(store, sync);
+    } finally {
+      sync.close();
+    }
+  } finally {
+    await store.close();
+  }
+}
+
+/** Writes a file of that size, without a hole, and makes it durable. */
+export function fillFile(store: SyncStore, name: string, sizeBytes: number): void {
+  const file = store.open(name, 'w');
+  const chunk = new Uint8Array(MIB);
+  fillPattern(chunk, new Random(1));
+  for (let position = 0; position < sizeBytes; position += chunk.length) {
+    file.write(chunk, 0, Math.min(chunk.length, sizeBytes - position), position);
+  }
+  file.sync();
+  file.close();
+}
+
+/** Every multiple of `stepBytes` below `sizeBytes`, shuffled. */
+export function shuffledPositions(sizeBytes: number, stepBytes: number, seed = 1): Float64Array {
+  const random = new Random(seed);
+  const positions = Float64Array.from({ length: Math.floor(sizeBytes / stepBytes) }, (_, i) => i * stepBytes);
+  for (let i = positions.length - 1; i > 0; i--) {
+    const j = random.below(i + 1);
+    [positions[i], positions[j]] = [positions[j], positions[i]];
+  }
+  return positions;
+}
