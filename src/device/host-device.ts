@@ -75,7 +75,8 @@ export function openHostDevice(path: string, options: OpenHostDeviceOptions = {}
   try {
     return openExisting(path, options);
   } catch (error) {
-    if (created) unlinkSync(path);
+    // Whoever has opened the new file meanwhile may have made a store in it.
+    if (created && codeOf(error) !== 'EBUSY') unlinkSync(path);
     throw error;
   }
 }
@@ -105,10 +106,10 @@ function openExisting(path: string, options: OpenHostDeviceOptions): HostDevice 
   const block = inspect(path, readOnly);
   const wanted = block !== null && block.sectorBytes > DIRECT_UNIT_BYTES ? 'buffered' : (options.io ?? 'direct');
   const { fd, io } = openDescriptor(path, readOnly, block !== null, wanted);
+  let claim: Claim | null = null;
   try {
     const stat = fstatSync(fd);
-    const writable = !readOnly;
-    const claim = block === null ? claimFile({ path, dev: stat.dev, ino: stat.ino, fd, writable }) : null;
+    if (block === null) claim = claimFile({ path, dev: stat.dev, ino: stat.ino, fd, writable: !readOnly });
     const handle: HostDeviceHandle = {
       fd,
       path,
@@ -120,9 +121,11 @@ function openExisting(path: string, options: OpenHostDeviceOptions): HostDevice 
       state: new SharedArrayBuffer(StateWord.Words * 4),
     };
     const device = new HostDevice(handle, claim);
-    if (block === null && stat.size === 0 && options.create !== undefined && writable) device.resize(options.create);
+    const isEmptyFile = block === null && stat.size === 0;
+    if (isEmptyFile && options.create !== undefined && !readOnly) device.resize(options.create);
     return device;
   } catch (error) {
+    claim?.release();
     closeSync(fd);
     throw hostError(error, 'open', path);
   }

@@ -61,6 +61,19 @@ describe('allocation bitmap', () => {
     );
   });
 
+  it('ends a search at its end, though the next bit of the same word would do', () => {
+    const words = emptyBitmap();
+    markUsed(words, BASE, 0, 10);
+    markUsed(words, BASE, 40, 1);
+    expect([nextFree(words, BASE, 0, 10), nextFree(words, BASE, 0, 5), nextFree(words, BASE, 0, 20)]).toEqual([
+      10, 5, 10,
+    ]);
+    expect([nextUsed(words, BASE, 10, 40), nextUsed(words, BASE, 33, 35), nextUsed(words, BASE, 10, 41)]).toEqual([
+      40, 35, 40,
+    ]);
+    expect(nextFree(words, BASE, 7, 7)).toBe(7);
+  });
+
   it.each([
     { what: 'one group', blocks: 2000, perGroup: BITS },
     { what: 'several small groups', blocks: 5003, perGroup: 1024 },
