@@ -88,6 +88,15 @@ export function corrupt(structure: string, block: number, detail: string): Store
   return new StoreError('EUCLEAN', { detail: `${structure} at block ${block}: ${detail}; run 'emmental check'` });
 }
 
+/** The same error with the operation and the file named, where they were not. Other errors pass through. */
+export function withPath(error: unknown, syscall: string | undefined, path: string): unknown {
+  if (!(error instanceof StoreError) || error.path !== undefined || path === '') return error;
+  const named = new StoreError(error.code, { syscall: error.syscall ?? syscall, path, cause: error.cause });
+  const operation = error.syscall === undefined && syscall !== undefined ? `, ${syscall}` : '';
+  named.message = `${error.message}${operation} '${path}'`;
+  return named;
+}
+
 /** A `TypeError` with Node's code for an argument of the wrong type. */
 export function invalidArgType(name: string, expected: string, actual: unknown): TypeError {
   const kind = actual === null ? 'null' : typeof actual;

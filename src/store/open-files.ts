@@ -7,8 +7,10 @@
  * that a record with a slot always stands for one reference.
  */
 import { StoreError } from '../errors.js';
+import { slotAt } from '../inode/inode.js';
 import type { Arena } from '../sync/arena.js';
-import { OpenFile } from '../sync/layout.js';
+import { Inode, OpenFile, Thread, ThreadState } from '../sync/layout.js';
+import type { Slot } from '../units.js';
 
 export class OpenFiles {
   constructor(private readonly arena: Arena) {}
@@ -30,11 +32,15 @@ export class OpenFiles {
     throw new StoreError('ENOMEM', { syscall: 'open', detail: `${openFiles} files are open` });
   }
 
-  set(record: number, slot: number, access: number): void {
+  set(record: number, slot: Slot, access: number): void {
     const { words } = this.arena;
     const at = this.at(record);
+    const thread = words[at + OpenFile.Thread] - 1;
     words.fill(0, at + OpenFile.Readahead, at + OpenFile.Words);
     words[at + OpenFile.Access] = access;
+    words[at + OpenFile.ThreadGeneration] = words[this.threadAt(thread) + Thread.Generation];
+    words[at + OpenFile.Generation] += 1;
+    words[at + OpenFile.ErrorSequence] = Atomics.load(words, slotAt(this.arena, slot) + Inode.ErrorSequence);
     Atomics.store(words, at + OpenFile.Slot, slot + 1);
   }
 
@@ -43,7 +49,12 @@ export class OpenFiles {
   }
 
   access(record: number): number {
-    return this.arena.words[this.at(record) + OpenFile.Access] as number;
+    return this.arena.words[this.at(record) + OpenFile.Access];
+  }
+
+  /** Tells the file that the record stands for now from those before it. */
+  generation(record: number): number {
+    return this.arena.words[this.at(record) + OpenFile.Generation];
   }
 
   /** Forgets the record; returns its slot, whose reference is now the caller's, or -1. */
@@ -55,16 +66,38 @@ export class OpenFiles {
     return slot;
   }
 
-  /** The records of threads for which `isGone` says so, cleared; their slots. */
-  takeOf(isGone: (thread: number) => boolean): number[] {
+  /** Clears the records of threads that are gone; their slots, a reference each, are now the caller's. */
+  takeLost(): Slot[] {
+    return this.take((at, owner) => {
+      const { words } = this.arena;
+      const thread = this.threadAt(owner - 1);
+      if (words[at + OpenFile.Slot] === 0) return false;
+      return (
+        Atomics.load(words, thread + Thread.State) !== ThreadState.Attached ||
+        words[thread + Thread.Generation] !== words[at + OpenFile.ThreadGeneration]
+      );
+    });
+  }
+
+  /** Clears all records: the store is closing. */
+  takeAll(): Slot[] {
+    return this.take(() => true);
+  }
+
+  private take(which: (at: number, owner: number) => boolean): Slot[] {
     const { words, layout } = this.arena;
-    const slots: number[] = [];
+    const slots: Slot[] = [];
     for (let record = 0; record < layout.openFiles; record++) {
-      const owner = Atomics.load(words, this.at(record) + OpenFile.Thread);
-      if (owner === 0 || !isGone(owner - 1)) continue;
+      const at = this.at(record);
+      const owner = Atomics.load(words, at + OpenFile.Thread);
+      if (owner === 0 || !which(at, owner)) continue;
       const slot = this.clear(record);
-      if (slot >= 0) slots.push(slot);
+      if (slot >= 0) slots.push(slot as Slot);
     }
     return slots;
+  }
+
+  private threadAt(thread: number): number {
+    return this.arena.layout.threadRecords + thread * Thread.Words;
   }
 }

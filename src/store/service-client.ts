@@ -4,7 +4,7 @@
  * Opening thread only. While requests are out, it sleeps on Header.ServiceDone by `Atomics.waitAsync`, which does not keep
  * the event loop alive: a referenced timer does. Requests beyond the ring's size wait in a queue of their own.
  */
-import { type ErrorData, errorFromData, StoreError } from '../errors.js';
+import { type ErrorData, errorFromData, StoreError, withPath } from '../errors.js';
 import type { Arena } from '../sync/arena.js';
 import { Header, Request, RequestState, StoreState } from '../sync/layout.js';
 import type { Operation } from './operations.js';
@@ -39,7 +39,13 @@ export class ServiceClient {
   }
 
   /** Runs an operation on a service thread. `bytes` are copied before this returns. */
-  call<T>(operation: Operation, numbers: readonly number[], bytes: Uint8Array | null, receive: Receive<T>): Promise<T> {
+  call<T>(
+    operation: Operation,
+    numbers: readonly number[],
+    bytes: Uint8Array | null,
+    receive: Receive<T>,
+    path?: string,
+  ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const call: Call = {
         settle: (answer, area) => {
@@ -49,7 +55,7 @@ export class ServiceClient {
             reject(error);
           }
         },
-        fail: reject,
+        fail: (error) => reject(path === undefined ? error : withPath(error, undefined, path)),
       };
       if (this.free.length > 0) {
         this.start(call, operation, numbers, bytes);

@@ -1,4 +1,7 @@
 /** What the store tells about files and itself: plain objects, as users see them. */
+import { birthtimeOf, blocksOf, ctimeOf, inoOf, mtimeOf, sizeOf } from '../inode/inode.js';
+import type { Slot } from '../units.js';
+import type { Session } from './session.js';
 
 export interface FileStat {
   ino: number;
@@ -45,4 +48,17 @@ export interface FileExtent {
   length: number;
   /** Allocated, but reads as zeros. */
   unwritten: boolean;
+}
+
+/** A referenced inode's figures, from its in-core words. */
+export function statOf(session: Session, slot: Slot): FileStat {
+  const { arena, blockBytes } = session;
+  return {
+    ino: inoOf(arena, slot),
+    size: sizeOf(arena, slot),
+    allocatedBytes: blocksOf(arena, slot) * blockBytes,
+    mtimeMs: mtimeOf(arena, slot),
+    ctimeMs: ctimeOf(arena, slot),
+    birthtimeMs: birthtimeOf(arena, slot),
+  };
 }

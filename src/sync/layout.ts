@@ -404,8 +404,14 @@ export const enum OpenFile {
   Slot,
   /** Access bits of the open call. */
   Access,
+  /** Thread.Generation of the thread, so that its slot's next owner is told from it. */
+  ThreadGeneration,
+  /** What this open file has been told of writeback's errors: Inode.ErrorSequence. */
+  ErrorSequence,
+  /** Incremented at each open: tells a record's next file from this one. */
+  Generation,
   /** Readahead state, shared by the threads that serve the file: see pagecache/readahead.ts. */
-  Readahead = 4,
+  Readahead = 8,
   Words = 16,
 }
 

@@ -1,0 +1,68 @@
+/**
+ * Windows that readers want read ahead by the background thread: a bounded ring in the arena.
+ *
+ * Any thread puts, the background thread takes, both under the leaf mutex GlobalLock.Requests. An entry holds a reference
+ * on its inode, which the taker gives back. A full ring refuses: readahead is a hint.
+ */
+import type { Task } from '../routine/task.js';
+import type { Arena } from '../sync/arena.js';
+import { GlobalLock, Header, READAHEAD_ENTRIES, ReadaheadEntry } from '../sync/layout.js';
+import { lockLeaf, unlockLeaf } from '../sync/leaf.js';
+import type { Slot } from '../units.js';
+
+export class ReadaheadWindow {
+  slot = 0 as Slot;
+  first = 0;
+  count = 0;
+  marker = 0;
+}
+
+export class ReadaheadQueue {
+  private readonly lock: number;
+
+  constructor(private readonly arena: Arena) {
+    this.lock = arena.layout.locks + GlobalLock.Requests;
+  }
+
+  put(task: Task, slot: Slot, first: number, count: number, marker: number): boolean {
+    const { words, unsigned } = this.arena;
+    lockLeaf(task, this.lock);
+    const full = ((words[Header.ReadaheadPut] - words[Header.ReadaheadTaken]) | 0) >= READAHEAD_ENTRIES;
+    if (!full) {
+      const at = this.at(words[Header.ReadaheadPut]);
+      words[at + ReadaheadEntry.Slot] = slot;
+      unsigned[at + ReadaheadEntry.First] = first;
+      unsigned[at + ReadaheadEntry.Count] = count;
+      unsigned[at + ReadaheadEntry.Marker] = marker;
+      Atomics.add(words, Header.ReadaheadPut, 1);
+    }
+    unlockLeaf(task, this.lock);
+    if (!full) {
+      Atomics.add(words, Header.WritebackWork, 1);
+      task.driver.wake(Header.WritebackWork, 1);
+    }
+    return !full;
+  }
+
+  /** The oldest window into `window`; false when there is none. */
+  take(task: Task, window: ReadaheadWindow): boolean {
+    const { words, unsigned } = this.arena;
+    if (Atomics.load(words, Header.ReadaheadPut) === Atomics.load(words, Header.ReadaheadTaken)) return false;
+    lockLeaf(task, this.lock);
+    const some = words[Header.ReadaheadPut] !== words[Header.ReadaheadTaken];
+    if (some) {
+      const at = this.at(words[Header.ReadaheadTaken]);
+      window.slot = words[at + ReadaheadEntry.Slot] as Slot;
+      window.first = unsigned[at + ReadaheadEntry.First];
+      window.count = unsigned[at + ReadaheadEntry.Count];
+      window.marker = unsigned[at + ReadaheadEntry.Marker];
+      Atomics.add(words, Header.ReadaheadTaken, 1);
+    }
+    unlockLeaf(task, this.lock);
+    return some;
+  }
+
+  private at(sequence: number): number {
+    return this.arena.layout.readaheadRecords + ((sequence >>> 0) % READAHEAD_ENTRIES) * ReadaheadEntry.Words;
+  }
+}

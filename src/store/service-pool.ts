@@ -1,0 +1,81 @@
+/**
+ * The store's threads: a Piscina pool of service threads, each running one long task, and a second pool, made when first
+ * needed, for users' jobs, which must not keep the service waiting.
+ */
+import { Piscina } from 'piscina';
+import type { Arena } from '../sync/arena.js';
+import { Header } from '../sync/layout.js';
+import type { Job } from './job.js';
+import type { ServiceTask } from './service.js';
+import type { StoreHandle } from './session.js';
+
+const SERVICE_URL = new URL('../../workers/service.js', import.meta.url).href;
+const JOB_URL = new URL('../../workers/job.js', import.meta.url).href;
+
+export class ServicePool {
+  private service: Piscina | undefined;
+  private jobs: Piscina | undefined;
+  private running: Promise<unknown>[] = [];
+
+  constructor(
+    private readonly handle: StoreHandle,
+    private readonly threads: number,
+  ) {}
+
+  /** Starts the service threads: one for background work, the others for requests. */
+  async start(): Promise<void> {
+    // The tasks block their threads for good; Piscina's own waiting in Atomics would add nothing.
+    const pool = new Piscina({
+      filename: SERVICE_URL,
+      minThreads: this.threads,
+      maxThreads: this.threads,
+      concurrentTasksPerWorker: 1,
+      atomics: 'disabled',
+      recordTiming: false,
+    });
+    this.service = pool;
+    for (let i = 0; i < this.threads; i++) {
+      const task: ServiceTask = { handle: this.handle, role: i === 0 ? 'background' : 'requests' };
+      const run = pool.run(task);
+      // A thread that fails leaves its requests to the store's watch.
+      run.catch(() => {});
+      this.running.push(run);
+    }
+    // A program that forgets to close its store can still end.
+    for (const worker of pool.threads) worker.unref();
+  }
+
+  run(moduleUrl: string, data: unknown, signal: AbortSignal | undefined): Promise<unknown> {
+    this.jobs ??= new Piscina({
+      filename: JOB_URL,
+      minThreads: 0,
+      maxThreads: this.threads,
+      concurrentTasksPerWorker: 1,
+      idleTimeout: 10_000,
+      atomics: 'disabled',
+    });
+    const job: Job = { handle: this.handle, moduleUrl, data };
+    return this.jobs.run(job, signal === undefined ? {} : { signal });
+  }
+
+  /** Waits for the jobs that run, and ends their threads. */
+  async stopJobs(): Promise<void> {
+    await this.jobs?.close();
+  }
+
+  /** Lets the service threads end after the request at hand, and waits for them. */
+  async stop(arena: Arena): Promise<void> {
+    const { words } = arena;
+    Atomics.store(words, Header.ServiceStop, 1);
+    for (const word of [Header.ServiceWork, Header.WritebackWork]) {
+      Atomics.add(words, word, 1);
+      Atomics.notify(words, word);
+    }
+    await Promise.allSettled(this.running);
+  }
+
+  /** Ends all threads. */
+  async destroy(): Promise<void> {
+    await Promise.all([this.service?.destroy(), this.jobs?.destroy()]);
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * One thread's attachment to an open store: its task, and its views of every part.
+ *
+ * A session is made by the opening thread, by each service thread, and by every thread that attaches to a handle. Slow
+ * paths run through `run`, which marks the thread busy first and looks at the store's state second; a closing store sets
+ * its state first and looks at the busy marks second. So either the closer waits for the operation, or the operation sees
+ * the store closing: no operation is left that might use the device's descriptor after it is closed.
+ */
+import { Allocator } from '../allocator/allocator.js';
+import type { Device } from '../device/device.js';
+import { HostDevice, type HostDeviceHandle } from '../device/host-device.js';
+import { StoreError } from '../errors.js';
+import { Engine } from '../file/engine.js';
+import { HotPath } from '../file/hot-path.js';
+import type { Geometry } from '../format/geometry.js';
+import { ExtentMap } from '../inode/extent-map.js';
+import { FileMapping } from '../inode/file-mapping.js';
+import { InodeTable } from '../inode/inode-table.js';
+import { Names } from '../inode/names.js';
+import { Journal } from '../journal/journal.js';
+import { Metadata } from '../journal/metadata.js';
+import { Guard } from '../locking/guard.js';
+import { schemeByName } from '../locking/schemes.js';
+import { Frames } from '../pagecache/frames.js';
+import { type DirtyLimits, PageCache } from '../pagecache/page-cache.js';
+import { BlockingDriver, runBlocking } from '../routine/blocking-driver.js';
+import type { Routine } from '../routine/effect.js';
+import type { Task } from '../routine/task.js';
+import { Arena } from '../sync/arena.js';
+import { Header, HeaderFlag, type Layout, StoreState, Thread } from '../sync/layout.js';
+import { attachThread, detachThread } from '../sync/threads.js';
+import type { Frame } from '../units.js';
+import { Namespace } from './namespace.js';
+import { OpenFiles } from './open-files.js';
+import { ReadaheadQueue } from './readahead-queue.js';
+import { RequestRing } from './request-ring.js';
+
+const HANDLE_VERSION = 1;
+
+/** Everything a thread needs to attach to a store. Structured-cloneable; opaque to users. */
+export interface StoreHandle {
+  readonly emmental: typeof HANDLE_VERSION;
+  readonly path: string;
+  readonly scheme: string;
+  readonly layout: Layout;
+  readonly arena: SharedArrayBuffer;
+  readonly frames: readonly SharedArrayBuffer[];
+  readonly commit: SharedArrayBuffer;
+  readonly transfer: SharedArrayBuffer;
+  readonly device: HostDeviceHandle;
+  readonly limits: DirtyLimits;
+  readonly geometry: Geometry;
+}
+
+/** Whether a value is a handle of this version of the library. */
+export function isStoreHandle(value: unknown): value is StoreHandle {
+  return typeof value === 'object' && value !== null && (value as StoreHandle).emmental === HANDLE_VERSION;
+}
+
+export function makeHandle(parts: Omit<StoreHandle, 'emmental'>): StoreHandle {
+  return { emmental: HANDLE_VERSION, ...parts };
+}
+
+/** Users' threads are refused while the store opens and closes; the store's own are not. */
+export type SessionRole = 'owner' | 'service' | 'user';
+
+export class Session {
+  readonly arena: Arena;
+  readonly task: Task;
+  readonly device: Device;
+  readonly engine: Engine;
+  readonly journal: Journal;
+  readonly allocator: Allocator;
+  readonly namespace: Namespace;
+  readonly hot: HotPath;
+  readonly openFiles: OpenFiles;
+  readonly readahead: ReadaheadQueue;
+  readonly ring: RequestRing;
+  readonly blockBytes: number;
+  private readonly busy: number;
+  private readonly driver: BlockingDriver;
+
+  constructor(
+    readonly handle: StoreHandle,
+    readonly role: SessionRole,
+    device?: Device,
+  ) {
+    const arena = new Arena(handle.arena, handle.layout);
+    this.arena = arena;
+    if (role === 'user') this.checkState('attach');
+    this.driver = new BlockingDriver(arena);
+    this.task = attachThread(arena, this.driver);
+    this.busy = arena.layout.threadRecords + this.task.thread * Thread.Words + Thread.Busy;
+    this.device = device ?? HostDevice.fromHandle(handle.device);
+    this.blockBytes = arena.words[Header.BlockBytes] as number;
+    const frames = new Frames([...handle.frames], this.blockBytes, handle.layout.frames);
+    const cache = new PageCache(arena, frames, this.device, handle.limits);
+    this.journal = new Journal(arena, cache, this.device, handle.commit, this.blockBytes);
+    const metadata = new Metadata(this.journal);
+    this.allocator = new Allocator(arena, this.journal, metadata, handle.geometry);
+    const extents = new ExtentMap(arena, frames, this.journal, metadata, this.allocator);
+    const inodes = new InodeTable(arena, frames, cache, this.journal, metadata, this.allocator, extents);
+    const files = new FileMapping(arena, this.journal, this.allocator, extents, inodes, this.blockBytes);
+    cache.operations = { files, metadata };
+    this.driver.unpin = (frame) => cache.unpin(frame as Frame);
+    const scheme = schemeByName(handle.scheme);
+    if (scheme === undefined) throw new StoreError('EINVAL', { detail: `unknown scheme '${handle.scheme}'` });
+    this.engine = new Engine({
+      arena,
+      frames,
+      cache,
+      device: this.device,
+      journal: this.journal,
+      metadata,
+      allocator: this.allocator,
+      inodes,
+      extents,
+      guard: new Guard(arena, scheme),
+      blockBytes: this.blockBytes,
+    });
+    this.hot = new HotPath(this.engine);
+    this.namespace = new Namespace(this.engine, new Names(arena, frames, this.journal, metadata, this.allocator));
+    this.openFiles = new OpenFiles(arena);
+    this.readahead = new ReadaheadQueue(arena);
+    this.ring = new RequestRing(arena, new Uint8Array(handle.transfer));
+    this.engine.requestReadahead = (slot, first, count, marker) => {
+      inodes.reference(slot);
+      if (!this.readahead.put(this.task, slot, first, count, marker)) inodes.put(this.task, slot);
+    };
+  }
+
+  get readOnly(): boolean {
+    return ((this.arena.words[Header.Flags] as number) & HeaderFlag.ReadOnly) !== 0;
+  }
+
+  /** Throws unless this session may start an operation now: EBADF, ENOTRECOVERABLE. */
+  checkState(syscall: string): void {
+    const { state } = this.arena;
+    if (state === StoreState.Open) return;
+    if (this.role === 'user' && (state === StoreState.Closing || state === StoreState.Opening)) {
+      throw new StoreError('EBADF', { syscall, detail: 'the store is closing' });
+    }
+    this.arena.checkOpen(syscall);
+  }
+
+  /** Runs a slow path to its end; blocks this thread. */
+  run<T>(syscall: string, routine: Routine<T>): T {
+    const { words } = this.arena;
+    Atomics.store(words, this.busy, 1);
+    try {
+      this.checkState(syscall);
+      return runBlocking(this.task, routine);
+    } finally {
+      Atomics.store(words, this.busy, 0);
+    }
+  }
+
+  detach(): void {
+    detachThread(this.task);
+  }
+}

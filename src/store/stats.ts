@@ -1,0 +1,103 @@
+/** The counters of an open store, as `stats()` tells them. */
+import { Header } from '../sync/layout.js';
+import { LOCK_RANK_NAMES } from '../sync/lockdep.js';
+import { RWSEM_POLICIES } from '../sync/rwsem.js';
+import { Count, sumStatistics } from '../sync/statistics.js';
+import type { Session } from './session.js';
+
+export interface LockStats {
+  /** Acquisitions that had to wait, and for how long in all. */
+  waits: number;
+  waitMs: number;
+}
+
+/** A snapshot; everything counts from the opening of the store, in all threads. */
+export interface StoreStats {
+  scheme: string;
+  io: 'direct' | 'buffered';
+  rwsemPolicy: string;
+  blockBytes: number;
+  /** Pages of the cache: all, free, and dirty ones of files and of metadata. */
+  pages: { total: number; free: number; dirty: number; dirtyMetadata: number; pinned: number };
+  /** Reads served without sleeping, and those that were not. */
+  hits: number;
+  misses: number;
+  writeHits: number;
+  writeMisses: number;
+  fills: number;
+  fillPages: number;
+  readahead: { issued: number; used: number; wasted: number };
+  evictions: number;
+  writeback: { pages: number; runs: number; errors: number; throttles: number; directReclaims: number };
+  punches: number;
+  truncates: number;
+  /** By kind of lock. */
+  locks: Record<string, LockStats>;
+  allocator: {
+    blocksFree: number;
+    blocksReserved: number;
+    blocksQuarantined: number;
+    allocated: number;
+    freed: number;
+    searches: number;
+  };
+  journal: { commits: number; blocks: number; handleWaits: number };
+}
+
+export function snapshotStats(session: Session): StoreStats {
+  const { arena, device, handle } = session;
+  const { unsigned } = arena;
+  const n = sumStatistics(arena);
+  return {
+    scheme: handle.scheme,
+    io: device.io,
+    rwsemPolicy: RWSEM_POLICIES[unsigned[Header.RwsemPolicy]],
+    blockBytes: session.blockBytes,
+    pages: {
+      total: unsigned[Header.Frames],
+      free: unsigned[Header.FramesFree],
+      dirty: unsigned[Header.PagesDirty],
+      dirtyMetadata: unsigned[Header.MetadataDirty],
+      pinned: unsigned[Header.Pins],
+    },
+    hits: n[Count.ReadHits],
+    misses: n[Count.ReadMisses],
+    writeHits: n[Count.WriteHits],
+    writeMisses: n[Count.WriteMisses],
+    fills: n[Count.Fills],
+    fillPages: n[Count.FillPages],
+    readahead: {
+      issued: n[Count.ReadaheadIssued],
+      used: n[Count.ReadaheadUsed],
+      wasted: n[Count.ReadaheadWasted],
+    },
+    evictions: n[Count.Evictions],
+    writeback: {
+      pages: n[Count.WritebackPages],
+      runs: n[Count.WritebackRuns],
+      errors: n[Count.WritebackErrors],
+      throttles: n[Count.Throttles],
+      directReclaims: n[Count.DirectReclaims],
+    },
+    punches: n[Count.Punches],
+    truncates: n[Count.Truncates],
+    locks: lockStats(n),
+    allocator: {
+      blocksFree: unsigned[Header.BlocksFree],
+      blocksReserved: unsigned[Header.BlocksReserved],
+      blocksQuarantined: unsigned[Header.BlocksQuarantined],
+      allocated: n[Count.BlocksAllocated],
+      freed: n[Count.BlocksFreed],
+      searches: n[Count.AllocatorSearches],
+    },
+    journal: { commits: n[Count.Commits], blocks: n[Count.CommitBlocks], handleWaits: n[Count.HandleWaits] },
+  };
+}
+
+function lockStats(n: readonly number[]): Record<string, LockStats> {
+  const locks: Record<string, LockStats> = {};
+  LOCK_RANK_NAMES.forEach((name, rank) => {
+    if (rank > 0) locks[name] = { waits: n[Count.LockWaits + rank], waitMs: n[Count.LockWaitMs + rank] };
+  });
+  return locks;
+}

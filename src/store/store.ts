@@ -1,0 +1,231 @@
+/**
+ * An open store, as the thread that opened it uses it: `Store`.
+ *
+ * Opening thread only. It owns the device, the service threads and the watch for dead threads. Closing: no operation may
+ * start (state Closing), those under way end, the service stops, everything dirty is written back and committed, the store
+ * is marked clean, the device is released. A fenced store is released without being written to any more.
+ */
+import type { HostDevice } from '../device/host-device.js';
+import { invalidArgType, StoreError } from '../errors.js';
+import { encodeName } from '../inode/name-bytes.js';
+import { Header, StoreState, Thread, ThreadState } from '../sync/layout.js';
+import { reapDeadThreads } from '../sync/threads.js';
+import { Access, checkBytes, parseFlags } from './arguments.js';
+import { File } from './file.js';
+import { decodeJson, encodeJson, Operation } from './operations.js';
+import { ServiceClient } from './service-client.js';
+import { ServicePool } from './service-pool.js';
+import type { Session, StoreHandle } from './session.js';
+import type { FileStat, ListEntry, ListOptions, StoreStatFs } from './stat.js';
+import { type StoreStats, snapshotStats } from './stats.js';
+import { syncStore } from './sync-all.js';
+import { statFsOf } from './sync-store.js';
+
+/** Names that one request of `list` fetches. */
+const LIST_BATCH = 1024;
+/** How often dead threads are looked for. */
+const WATCH_MS = 200;
+const DRAIN_PAUSE_MS = 1;
+
+export interface RunOptions {
+  /** Ends the job's thread. */
+  signal?: AbortSignal;
+}
+
+export class Store {
+  private readonly client: ServiceClient;
+  private readonly pool: ServicePool;
+  private readonly files = new Set<File>();
+  private watch: NodeJS.Timeout | undefined;
+  private closing: Promise<void> | undefined;
+
+  /** @internal Users call `openStore`. */
+  constructor(
+    private readonly session: Session,
+    private readonly device: HostDevice,
+    threads: number,
+  ) {
+    this.client = new ServiceClient(session.arena, session.ring);
+    this.pool = new ServicePool(session.handle, threads);
+  }
+
+  /** @internal */
+  async start(): Promise<void> {
+    await this.pool.start();
+    this.watch = setInterval(() => this.reap(), WATCH_MS);
+    this.watch.unref();
+  }
+
+  /** What other threads need to attach: pass it through `workerData` or `postMessage` to `attachStore`. */
+  get handle(): StoreHandle {
+    return this.session.handle;
+  }
+
+  /** Opens a file; flags as `fs.open` has them. ENOENT, EEXIST, EROFS, ENAMETOOLONG, EINVAL. */
+  async open(name: string, flags = 'r'): Promise<File> {
+    const access = parseFlags(flags);
+    this.check('open', name);
+    const bytes = encodeName(name, 'open');
+    if ((access & Access.Write) !== 0) this.checkWritable('open', name);
+    const { task } = this.session;
+    const record = await this.client.call(Operation.Open, [access, task.thread], bytes, (n) => n[0], name);
+    const file = new File(this.session, this.client, name, record, (closed) => this.files.delete(closed));
+    this.files.add(file);
+    return file;
+  }
+
+  async stat(name: string): Promise<FileStat> {
+    this.check('stat', name);
+    const bytes = encodeName(name, 'stat');
+    return this.client.call(Operation.Stat, [], bytes, (_n, answer) => decodeJson<FileStat>(answer), name);
+  }
+
+  async exists(name: string): Promise<boolean> {
+    try {
+      await this.stat(name);
+      return true;
+    } catch (error) {
+      if (error instanceof StoreError && error.code === 'ENOENT') return false;
+      throw error;
+    }
+  }
+
+  /** Removes a file; one that is open keeps its blocks until its last close. */
+  async unlink(name: string): Promise<void> {
+    this.checkWritable('unlink', name);
+    await this.client.call(Operation.Unlink, [], encodeName(name, 'unlink'), ignore, name);
+  }
+
+  /** Gives a file another name, atomically; a file that had it is unlinked. */
+  async rename(from: string, to: string): Promise<void> {
+    this.checkWritable('rename', from);
+    encodeName(from, 'rename');
+    encodeName(to, 'rename');
+    await this.client.call(Operation.Rename, [], encodeJson([from, to]), ignore, from);
+  }
+
+  /** The files in byte order of their names. */
+  async *list(options: ListOptions = {}): AsyncGenerator<ListEntry> {
+    let left = options.limit === undefined ? Number.POSITIVE_INFINITY : checkBytes('limit', options.limit);
+    const { prefix } = options;
+    let { after } = options;
+    while (left > 0) {
+      this.check('list');
+      const request = encodeJson({ prefix, after, limit: Math.min(LIST_BATCH, left) });
+      const batch = await this.client.call(Operation.List, [], request, (_n, answer) =>
+        decodeJson<ListEntry[]>(answer),
+      );
+      yield* batch;
+      if (batch.length === 0) return;
+      left -= batch.length;
+      after = batch[batch.length - 1].name;
+    }
+  }
+
+  async statfs(): Promise<StoreStatFs> {
+    this.check('statfs');
+    return statFsOf(this.session);
+  }
+
+  /** Every dirty page and all metadata durable. */
+  async sync(): Promise<void> {
+    this.check('sync');
+    if (!this.session.readOnly) await this.client.call(Operation.SyncAll, [], null, ignore);
+  }
+
+  stats(): StoreStats {
+    return snapshotStats(this.session);
+  }
+
+  /**
+   * Calls the default export of a module, `(store: SyncStore, data) => result`, on a thread of the store's job pool. `data`
+   * and the result are structured clones. Aborting `signal` ends the thread.
+   */
+  async run<Result = unknown>(moduleUrl: string | URL, data?: unknown, options: RunOptions = {}): Promise<Result> {
+    this.check('run');
+    if (typeof moduleUrl !== 'string' && !(moduleUrl instanceof URL)) {
+      throw invalidArgType('moduleUrl', 'of type string or an instance of URL', moduleUrl);
+    }
+    return (await this.pool.run(String(moduleUrl), data, options.signal)) as Result;
+  }
+
+  /** Drains, makes everything durable, marks the store clean and releases the device. Errors of the last writes reject. */
+  close(): Promise<void> {
+    this.closing ??= this.finish();
+    return this.closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private async finish(): Promise<void> {
+    const { words } = this.session.arena;
+    const state = Atomics.compareExchange(words, Header.State, StoreState.Open, StoreState.Closing);
+    try {
+      await this.client.settled();
+      await this.pool.stopJobs();
+      await this.quiesce();
+      await this.pool.stop(this.session.arena);
+      if (state === StoreState.Open && this.session.arena.state !== StoreState.Fenced) this.writeOut();
+    } finally {
+      clearInterval(this.watch);
+      await this.pool.destroy();
+      Atomics.store(words, Header.State, StoreState.Closed);
+      this.device.close();
+    }
+  }
+
+  /** Waits until no other thread is inside an operation. */
+  private async quiesce(): Promise<void> {
+    const { arena, task } = this.session;
+    const { words, layout } = arena;
+    for (let thread = 0; thread < layout.threads; thread++) {
+      const at = layout.threadRecords + thread * Thread.Words;
+      while (
+        thread !== task.thread &&
+        Atomics.load(words, at + Thread.State) === ThreadState.Attached &&
+        Atomics.load(words, at + Thread.Busy) !== 0 &&
+        arena.state !== StoreState.Fenced
+      ) {
+        await new Promise((resolve) => setTimeout(resolve, DRAIN_PAUSE_MS));
+        reapDeadThreads(arena, task.driver);
+      }
+    }
+  }
+
+  /** The last step, with no other thread left: blocks this one while the rest is written. */
+  private writeOut(): void {
+    const { session } = this;
+    const { task, engine, journal, openFiles } = session;
+    for (const slot of openFiles.takeAll()) session.run('close', engine.inodes.release(task, slot));
+    if (session.readOnly) return;
+    session.run('close', syncStore(task, engine));
+    session.run('close', journal.close(task));
+  }
+
+  private reap(): void {
+    const { arena, task, openFiles, engine } = this.session;
+    reapDeadThreads(arena, task.driver);
+    if (arena.state !== StoreState.Open) return;
+    for (const slot of openFiles.takeLost()) {
+      if (!engine.inodes.put(task, slot)) {
+        void this.client.call(Operation.Release, [slot], null, ignore).catch(() => {});
+      }
+    }
+  }
+
+  private check(syscall: string, name?: string): void {
+    if (this.closing !== undefined) {
+      throw new StoreError('EBADF', { syscall, path: name, detail: 'the store is closed' });
+    }
+    this.session.checkState(syscall);
+  }
+
+  private checkWritable(syscall: string, name: string): void {
+    this.check(syscall, name);
+    if (this.session.readOnly) throw new StoreError('EROFS', { syscall, path: name });
+  }
+}
+
+function ignore(): void {}
