@@ -1,8 +1,24 @@
-/** Pinned pages: zero-copy windows on the cache. */
-import { unreachable } from '../assert.js';
+/**
+ * Pinned pages: zero-copy windows on the cache, as page faults make them.
+ *
+ * Any thread may call, holding nothing. Takes: what the scheme says for `faultHit`, `fault` and `mkwrite`; page locks.
+ *
+ *  1. A pin has a record in the arena (Pin), so that the pins of a thread that dies are given back. At most a quarter of
+ *     the frames is pinned: the rest must stay reclaimable.
+ *  2. A pinned page keeps its content. Whoever drops it from the cache detaches it, and `isCurrent` says so from then on.
+ *  3. A write pin finds its block promised and its page dirty before the caller sees the bytes, so that nothing can fail
+ *     later; writeback may clean the page meanwhile, and the release makes it dirty again. A detached page's bytes are lost.
+ *  4. The release takes the `mkwrite` locks too: who writes back and drops pages with those excluded (collapse, insert)
+ *     loses no bytes that were released before.
+ */
+import { StoreError } from '../errors.js';
+import { sizeOf, touchModified } from '../inode/inode.js';
+import { Operation } from '../locking/schemes.js';
+import { PageFlag } from '../pagecache/page.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
-import type { Frame, Slot } from '../units.js';
+import { Header, NO_BLOCK, Page, Pin } from '../sync/layout.js';
+import { type Frame, pageOf, type Slot } from '../units.js';
 import type { Engine } from './engine.js';
 
 /** One pin of one page. The public `PinnedPage` wraps it. */
@@ -20,21 +36,173 @@ export interface PagePin {
 
 /** Pins the page that holds `positionBytes`. Throws ENXIO past the end, ENOMEM at too many pins, ENOSPC, EIO. */
 export function* pin(
-  _task: Task,
-  _engine: Engine,
-  _slot: Slot,
-  _positionBytes: number,
-  _write: boolean,
+  task: Task,
+  engine: Engine,
+  slot: Slot,
+  positionBytes: number,
+  write: boolean,
 ): Routine<PagePin> {
-  return unreachable('not written');
+  const { words } = task;
+  const record = claimRecord(task, engine);
+  const at = engine.arena.layout.pinRecords + record * Pin.Words;
+  let frame = 0 as Frame;
+  try {
+    do {
+      if (frame !== 0) engine.cache.unpin(frame);
+      frame = 0 as Frame;
+      frame = yield* fault(task, engine, slot, positionBytes);
+    } while (write && !(yield* makeWritable(task, engine, slot, frame, positionBytes)));
+  } catch (error) {
+    if (frame !== 0) engine.cache.unpin(frame);
+    Atomics.store(words, at + Pin.Thread, 0);
+    throw error;
+  }
+  words[at + Pin.Frame] = frame;
+  Atomics.add(words, Header.Pins, 1);
+  const { blockBytes } = engine;
+  if (write) yield* engine.cache.balanceDirty(task);
+  return {
+    slot,
+    frame,
+    record,
+    bytes: engine.frames.run(frame, 1),
+    positionBytes: pageOf(positionBytes, blockBytes) * blockBytes,
+    write,
+  };
 }
 
 /** Whether the page is still the file's: false from a punch or truncation of it on. */
-export function isCurrent(_engine: Engine, _pin: PagePin): boolean {
-  return unreachable('not written');
+export function isCurrent(engine: Engine, pinned: PagePin): boolean {
+  return (engine.stateOf(pinned.frame) & PageFlag.Detached) === 0;
 }
 
 /** Gives the pin back, once. A write pin's page becomes dirty, unless it was detached meanwhile. */
-export function* releasePin(_task: Task, _engine: Engine, _pin: PagePin): Routine<void> {
-  return unreachable('not written');
+export function* releasePin(task: Task, engine: Engine, pinned: PagePin): Routine<void> {
+  try {
+    if (pinned.write) yield* dirtyReleased(task, engine, pinned);
+  } finally {
+    const { words } = task;
+    const at = engine.arena.layout.pinRecords + pinned.record * Pin.Words;
+    words[at + Pin.Frame] = 0;
+    Atomics.sub(words, Header.Pins, 1);
+    engine.cache.unpin(pinned.frame);
+    Atomics.store(words, at + Pin.Thread, 0);
+  }
+  if (pinned.write) yield* engine.cache.balanceDirty(task);
+}
+
+/** Whether the page, locked by the caller, has a block or the promise of one. The state is read before the block. */
+export function isBacked(engine: Engine, frame: Frame): boolean {
+  if ((engine.stateOf(frame) & PageFlag.Reserved) !== 0) return true;
+  return engine.arena.words[engine.descriptorOf(frame) + Page.Block] !== NO_BLOCK;
+}
+
+function claimRecord(task: Task, engine: Engine): number {
+  const { words } = task;
+  const { pins, pinRecords, frames } = engine.arena.layout;
+  if (Atomics.load(words, Header.Pins) < frames / 4) {
+    const first = (task.thread * 61) % pins;
+    for (let i = 0; i < pins; i++) {
+      const record = (first + i) % pins;
+      const at = pinRecords + record * Pin.Words + Pin.Thread;
+      if (Atomics.load(words, at) === 0 && Atomics.compareExchange(words, at, 0, task.thread + 1) === 0) return record;
+    }
+  }
+  throw new StoreError('ENOMEM', { syscall: 'pin', detail: 'a quarter of the cache is pinned' });
+}
+
+/** The page, up to date and pinned. */
+function* fault(task: Task, engine: Engine, slot: Slot, positionBytes: number): Routine<Frame> {
+  const { cache, guard, arena } = engine;
+  const index = pageOf(positionBytes, engine.blockBytes);
+  for (;;) {
+    if (positionBytes >= sizeOf(arena, slot)) throw pastTheEnd();
+    let taken = yield* guard.enter(task, slot, Operation.FaultHit);
+    const frame = cache.find(slot, index);
+    const isHit = frame !== 0 && (engine.stateOf(frame) & PageFlag.Uptodate) !== 0;
+    guard.leave(task, slot, taken);
+    if (isHit) return frame;
+    if (frame !== 0) cache.unpin(frame);
+    taken = yield* guard.enter(task, slot, Operation.Fault);
+    let blocker: Frame;
+    try {
+      blocker = yield* cache.fill(task, slot, index, 1);
+    } finally {
+      guard.leave(task, slot, taken);
+    }
+    if (blocker === 0) continue;
+    yield* cache.waitUnlocked(task, blocker);
+    cache.unpin(blocker);
+  }
+}
+
+/** Linux's page_mkwrite: a block promised, the page dirty. False when the page was detached: fault again. */
+function* makeWritable(
+  task: Task,
+  engine: Engine,
+  slot: Slot,
+  frame: Frame,
+  positionBytes: number,
+): Routine<boolean> {
+  const { allocator } = engine;
+  let spare = 0;
+  try {
+    for (;;) {
+      const taken = yield* lockForMkwrite(task, engine, slot, frame);
+      try {
+        if ((engine.stateOf(frame) & PageFlag.Detached) !== 0) return false;
+        if (positionBytes >= sizeOf(engine.arena, slot)) throw pastTheEnd();
+        if (isBacked(engine, frame)) {
+          engine.cache.markDirty(task, slot, frame);
+          return true;
+        }
+        if (spare > 0 || allocator.reserve(task, 1)) {
+          spare = 0;
+          engine.cache.setReserved(task, frame);
+          engine.cache.markDirty(task, slot, frame);
+          return true;
+        }
+      } finally {
+        engine.cache.unlockPage(task, frame);
+        engine.guard.leave(task, slot, taken);
+      }
+      if (!(yield* allocator.reserveWaiting(task, 1))) throw new StoreError('ENOSPC', { syscall: 'pin' });
+      spare = 1;
+    }
+  } finally {
+    if (spare > 0) allocator.unreserve(task, spare);
+  }
+}
+
+function* dirtyReleased(task: Task, engine: Engine, pinned: PagePin): Routine<void> {
+  const { slot, frame, positionBytes } = pinned;
+  const { blockBytes } = engine;
+  const taken = yield* lockForMkwrite(task, engine, slot, frame);
+  try {
+    if ((engine.stateOf(frame) & PageFlag.Detached) !== 0) return;
+    const inside = Math.max(sizeOf(engine.arena, slot) - positionBytes, 0);
+    if (inside < blockBytes) pinned.bytes.set(engine.zeros.subarray(inside), inside);
+    engine.cache.markDirty(task, slot, frame);
+    touchModified(task, slot);
+  } finally {
+    engine.cache.unlockPage(task, frame);
+    engine.guard.leave(task, slot, taken);
+  }
+}
+
+/** The scheme's locks, then the page's; returns what the guard took. */
+function* lockForMkwrite(task: Task, engine: Engine, slot: Slot, frame: Frame): Routine<number> {
+  const { cache, guard } = engine;
+  const taken = yield* guard.enter(task, slot, Operation.Mkwrite);
+  try {
+    if (!cache.tryLockPage(task, frame)) yield* cache.lockPage(task, frame);
+  } catch (error) {
+    guard.leave(task, slot, taken);
+    throw error;
+  }
+  return taken;
+}
+
+function pastTheEnd(): StoreError {
+  return new StoreError('ENXIO', { syscall: 'pin', detail: 'the position is not inside the file' });
 }

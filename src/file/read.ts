@@ -1,21 +1,134 @@
-/** Reading. */
-import { unreachable } from '../assert.js';
+/**
+ * Reading what the hot path could not: the slow path of `HotPath.readHit`.
+ *
+ * Any thread may call, holding nothing. Takes: what the scheme says for `readHit` around the whole read (so that under a
+ * scheme that locks there, a read is atomic against writes), and for `readMiss` around each fill.
+ *
+ *  1. The user's buffer is written with a pinned page at most, never under the lock of a fill.
+ *  2. The size is read again after a page was found up to date: bytes behind the end are never given out.
+ *  3. A page that somebody else has locked is waited for with the fill's lock given back, and then looked up again.
+ */
+import { StoreError } from '../errors.js';
+import { sizeOf } from '../inode/inode.js';
+import { Operation } from '../locking/schemes.js';
+import { PageFlag } from '../pagecache/page.js';
 import type { ReadaheadState } from '../pagecache/readahead.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
-import type { Slot } from '../units.js';
+import { Page } from '../sync/layout.js';
+import { Count, count } from '../sync/statistics.js';
+import { type Frame, pageAtOrAfter, pageOf, type Slot } from '../units.js';
 import type { Engine } from './engine.js';
 
-/** Copies up to `length` bytes at `positionBytes` into `target`; returns how many, 0 at or past the end. */
+/**
+ * Copies up to `length` bytes at `positionBytes` into `target`; returns how many, 0 at or past the end. An error after
+ * some bytes is dropped: reading on meets it again.
+ */
 export function* read(
-  _task: Task,
-  _engine: Engine,
-  _slot: Slot,
-  _readahead: ReadaheadState | null,
-  _target: Uint8Array,
-  _offset: number,
-  _length: number,
-  _positionBytes: number,
+  task: Task,
+  engine: Engine,
+  slot: Slot,
+  readahead: ReadaheadState | null,
+  target: Uint8Array,
+  offset: number,
+  length: number,
+  positionBytes: number,
 ): Routine<number> {
-  return unreachable('not written');
+  const { guard, cache, blockBytes } = engine;
+  let done = 0;
+  const held = yield* guard.enter(task, slot, Operation.ReadHit);
+  try {
+    while (done < length) {
+      const at = positionBytes + done;
+      if (at >= sizeOf(engine.arena, slot)) break;
+      const index = pageOf(at, blockBytes);
+      const frame = cache.find(slot, index);
+      const state = frame === 0 ? 0 : engine.stateOf(frame);
+      if ((state & PageFlag.Uptodate) === 0) {
+        if (frame !== 0) cache.unpin(frame);
+        count(task, Count.ReadMisses);
+        yield* fillFor(task, engine, slot, readahead, at, length - done, held);
+        continue;
+      }
+      if ((state & PageFlag.Readahead) !== 0) askForMore(engine, slot, readahead, frame, index);
+      done += copyOut(task, engine, slot, frame, target, offset + done, length - done, at);
+      cache.unpin(frame);
+    }
+  } catch (error) {
+    if (done === 0 || !(error instanceof StoreError)) throw error;
+  } finally {
+    guard.leave(task, slot, held);
+  }
+  return done;
+}
+
+/** The part of the request that lies in a pinned, up-to-date page. */
+function copyOut(
+  task: Task,
+  engine: Engine,
+  slot: Slot,
+  frame: Frame,
+  target: Uint8Array,
+  offset: number,
+  length: number,
+  at: number,
+): number {
+  const { frames, cache, blockBytes } = engine;
+  const from = at % blockBytes;
+  const n = Math.min(length, blockBytes - from, sizeOf(engine.arena, slot) - at);
+  if (n <= 0) return 0;
+  const start = frames.offset(frame) + from;
+  target.set(frames.segment(frame).subarray(start, start + n), offset);
+  if (cache.touch(frame, engine.stateOf(frame))) count(task, Count.ReadaheadUsed);
+  return n;
+}
+
+/** Fills a window that begins with the page of `at`: what is left of the request, or more if the file is read in order. */
+function* fillFor(
+  task: Task,
+  engine: Engine,
+  slot: Slot,
+  readahead: ReadaheadState | null,
+  at: number,
+  left: number,
+  held: number,
+): Routine<void> {
+  const { guard, cache, blockBytes } = engine;
+  const size = sizeOf(engine.arena, slot);
+  const index = pageOf(at, blockBytes);
+  const pages = pageAtOrAfter(Math.min(at + left, size), blockBytes) - index;
+  if (pages <= 0) return;
+  let window = pages;
+  let marker = -1;
+  if (readahead !== null) {
+    readahead.onMiss(index, pages, pageAtOrAfter(size, blockBytes));
+    window = readahead.count;
+    marker = readahead.marker;
+    yield task.point('readahead:planned');
+  }
+  const taken = yield* guard.enter(task, slot, Operation.ReadMiss, held);
+  let blocker: Frame;
+  try {
+    blocker = yield* cache.fill(task, slot, index, window, { marker, required: pages });
+  } finally {
+    guard.leave(task, slot, taken);
+  }
+  if (blocker === 0) return;
+  yield* cache.waitUnlocked(task, blocker);
+  cache.unpin(blocker);
+}
+
+/** The reader has come to the marked page of its window: the next one is read in the background. */
+function askForMore(
+  engine: Engine,
+  slot: Slot,
+  readahead: ReadaheadState | null,
+  frame: Frame,
+  index: number,
+): void {
+  const state = engine.descriptorOf(frame) + Page.State;
+  const old = Atomics.and(engine.arena.words, state, ~PageFlag.Readahead);
+  if ((old & PageFlag.Readahead) === 0 || readahead === null) return;
+  readahead.onMarker(index, pageAtOrAfter(sizeOf(engine.arena, slot), engine.blockBytes));
+  if (readahead.count > 0) engine.requestReadahead(slot, readahead.first, readahead.count, readahead.marker);
 }

@@ -1,18 +1,61 @@
-/** Where a file has data and where holes. */
-import { unreachable } from '../assert.js';
+/**
+ * Where a file has data and where holes, and where its extents lie.
+ *
+ * Any thread may call, holding nothing. Takes: ExtentMap shared; `extentsOf` writes back first, and takes what that takes.
+ *
+ * Data are the written extents, and dirty pages: over a hole (delayed allocation) or over an unwritten extent, whether
+ * writeback has begun or not. The dirty pages are looked at before the extents, since a page that becomes clean in
+ * between has its extent by then; a change of the map in between makes it look again.
+ */
+import { StoreError } from '../errors.js';
+import { Extent } from '../inode/extent-map.js';
+import { mapLockAt, sizeOf } from '../inode/inode.js';
+import { BlockRun, RunKind } from '../pagecache/mapping-operations.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
-import type { Slot } from '../units.js';
+import { acquireShared, releaseShared } from '../sync/rwsem.js';
+import { MAX_FILE_PAGES, pageAtOrAfter, pageOf, type Slot } from '../units.js';
 import type { Engine } from './engine.js';
+import { lookupRun } from './extent-change.js';
 
 /** SEEK_DATA: the first byte of data at or after the position. Throws ENXIO when there is none, or past the end. */
-export function* nextData(_task: Task, _engine: Engine, _slot: Slot, _positionBytes: number): Routine<number> {
-  return unreachable('not written');
+export function* nextData(task: Task, engine: Engine, slot: Slot, positionBytes: number): Routine<number> {
+  const { blockBytes } = engine;
+  const size = sizeOf(engine.arena, slot);
+  if (positionBytes >= size) throw new StoreError('ENXIO', { syscall: 'nextData' });
+  const first = pageOf(positionBytes, blockBytes);
+  const end = pageAtOrAfter(size, blockBytes);
+  const dirty = engine.cache.dirtyIndices(task, slot, first, end);
+  const firstDirty = dirty.length === 0 ? end : dirty[0];
+  const run = new BlockRun();
+  for (let page: number = first; page < firstDirty; page += run.length) {
+    yield* lookupRun(task, engine, slot, page, firstDirty - page, run);
+    if (run.kind === RunKind.Written) return Math.max(positionBytes, page * blockBytes);
+  }
+  if (firstDirty >= end) throw new StoreError('ENXIO', { syscall: 'nextData' });
+  return Math.max(positionBytes, firstDirty * blockBytes);
 }
 
 /** SEEK_HOLE: the first byte of a hole at or after the position; the end of the file counts. Throws ENXIO past the end. */
-export function* nextHole(_task: Task, _engine: Engine, _slot: Slot, _positionBytes: number): Routine<number> {
-  return unreachable('not written');
+export function* nextHole(task: Task, engine: Engine, slot: Slot, positionBytes: number): Routine<number> {
+  const { blockBytes } = engine;
+  const size = sizeOf(engine.arena, slot);
+  if (positionBytes >= size) throw new StoreError('ENXIO', { syscall: 'nextHole' });
+  const first = pageOf(positionBytes, blockBytes);
+  const end = pageAtOrAfter(size, blockBytes);
+  const dirty = engine.cache.dirtyIndices(task, slot, first, end);
+  let next = 0;
+  const run = new BlockRun();
+  for (let page: number = first; page < end; page += run.length) {
+    yield* lookupRun(task, engine, slot, page, end - page, run);
+    if (run.kind === RunKind.Written) continue;
+    const runEnd = page + run.length;
+    let hole = page;
+    while (next < dirty.length && dirty[next] < hole) next++;
+    for (; hole < runEnd && dirty[next] === hole; next++) hole++;
+    if (hole < runEnd) return Math.max(positionBytes, hole * blockBytes);
+  }
+  return size;
 }
 
 export interface FileExtent {
@@ -23,6 +66,24 @@ export interface FileExtent {
 }
 
 /** The file's extents in order of position, after everything dirty has been given blocks. In bytes. */
-export function* extentsOf(_task: Task, _engine: Engine, _slot: Slot): Routine<FileExtent[]> {
-  return unreachable('not written');
+export function* extentsOf(task: Task, engine: Engine, slot: Slot): Routine<FileExtent[]> {
+  const { blockBytes, extents } = engine;
+  yield* engine.cache.writeRange(task, slot, 0, MAX_FILE_PAGES, { wait: true });
+  const list: FileExtent[] = [];
+  const extent = new Extent();
+  const mapLock = mapLockAt(engine.arena, slot);
+  yield* acquireShared(task, mapLock);
+  try {
+    for (let page = 0; yield* extents.next(task, slot, page, extent); page = extent.page + extent.length) {
+      list.push({
+        position: extent.page * blockBytes,
+        devicePosition: extent.block * blockBytes,
+        length: extent.length * blockBytes,
+        unwritten: extent.unwritten,
+      });
+    }
+  } finally {
+    releaseShared(task, mapLock);
+  }
+  return list;
 }

@@ -1,28 +1,113 @@
-/** Collapsing and inserting ranges. */
-import { unreachable } from '../assert.js';
+/**
+ * Collapsing and inserting ranges: what follows moves down or up by whole blocks, without being copied.
+ *
+ * Any thread may call, holding nothing. Takes: what the scheme says for `shift`, page locks, transactions.
+ *
+ *  1. With the locks held, what is going to move is written back, and the cache is dropped from the range to the end;
+ *     nobody can fill or dirty pages there until the extents have moved. A failed write leaves everything as it was.
+ *  2. The move is many transactions; a crash between two leaves a file part moved, as in Linux.
+ */
+import { StoreError } from '../errors.js';
+import { CREDITS_SHIFT_STEP, SHIFT_DONE } from '../inode/extent-map.js';
+import { setDiskSize, setSize, sizeOf, touchModified } from '../inode/inode.js';
+import { Operation } from '../locking/schemes.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
-import type { Slot } from '../units.js';
+import { MAX_FILE_PAGES, type Slot } from '../units.js';
 import type { Engine } from './engine.js';
+import { changeExtents, pushSize, removeExtents } from './extent-change.js';
 
 /** Removes the range and moves what follows down. Throws EINVAL when unaligned, or when it reaches the end of the file. */
 export function* collapseRange(
-  _task: Task,
-  _engine: Engine,
-  _slot: Slot,
-  _positionBytes: number,
-  _lengthBytes: number,
+  task: Task,
+  engine: Engine,
+  slot: Slot,
+  positionBytes: number,
+  lengthBytes: number,
 ): Routine<void> {
-  return unreachable('not written');
+  const { guard, blockBytes, arena } = engine;
+  checkAligned('collapseRange', positionBytes, lengthBytes, blockBytes);
+  const taken = yield* guard.enter(task, slot, Operation.Shift);
+  try {
+    const size = sizeOf(arena, slot);
+    if (positionBytes + lengthBytes >= size) {
+      throw new StoreError('EINVAL', { syscall: 'collapseRange', detail: 'the range reaches the end of the file' });
+    }
+    const first = positionBytes / blockBytes;
+    const end = first + lengthBytes / blockBytes;
+    yield* flushAndDrop(task, engine, slot, first, end, size);
+    yield* removeExtents(task, engine, slot, first, end);
+    yield* shiftExtents(task, engine, slot, end, first - end, size - lengthBytes);
+  } finally {
+    guard.leave(task, slot, taken);
+  }
 }
 
 /** Makes room for a hole and moves what follows up. Throws EINVAL when unaligned or past the end, EFBIG. */
 export function* insertRange(
-  _task: Task,
-  _engine: Engine,
-  _slot: Slot,
-  _positionBytes: number,
-  _lengthBytes: number,
+  task: Task,
+  engine: Engine,
+  slot: Slot,
+  positionBytes: number,
+  lengthBytes: number,
 ): Routine<void> {
-  return unreachable('not written');
+  const { guard, blockBytes, arena } = engine;
+  checkAligned('insertRange', positionBytes, lengthBytes, blockBytes);
+  const taken = yield* guard.enter(task, slot, Operation.Shift);
+  try {
+    const size = sizeOf(arena, slot);
+    if (positionBytes >= size) {
+      throw new StoreError('EINVAL', { syscall: 'insertRange', detail: 'the position is not inside the file' });
+    }
+    if (size + lengthBytes > engine.maxFileBytes) throw new StoreError('EFBIG', { syscall: 'insertRange' });
+    const first = positionBytes / blockBytes;
+    yield* flushAndDrop(task, engine, slot, first, first, size);
+    yield* shiftExtents(task, engine, slot, first, lengthBytes / blockBytes, size + lengthBytes);
+  } finally {
+    guard.leave(task, slot, taken);
+  }
+}
+
+function checkAligned(syscall: string, positionBytes: number, lengthBytes: number, blockBytes: number): void {
+  if (lengthBytes > 0 && positionBytes % blockBytes === 0 && lengthBytes % blockBytes === 0) return;
+  const detail = `position and length must be multiples of the block size, ${blockBytes}, and the length not 0`;
+  throw new StoreError('EINVAL', { syscall, detail });
+}
+
+/** Writes the pages from `moved` on back, pushes the size, and drops all pages from `first` on. */
+function* flushAndDrop(
+  task: Task,
+  engine: Engine,
+  slot: Slot,
+  first: number,
+  moved: number,
+  size: number,
+): Routine<void> {
+  yield* engine.cache.writeRange(task, slot, moved, MAX_FILE_PAGES, { wait: true });
+  yield* pushSize(task, engine, slot, size);
+  engine.guard.assertInvalidating(task, slot);
+  yield* engine.cache.drop(task, slot, first, MAX_FILE_PAGES);
+  yield task.point('shift:flushed');
+}
+
+/** Moves the extents from page `from` on by `delta` pages; the first step also sets the size. EFBIG changes nothing. */
+function* shiftExtents(
+  task: Task,
+  engine: Engine,
+  slot: Slot,
+  from: number,
+  delta: number,
+  sizeBytes: number,
+): Routine<void> {
+  let resume: number | undefined;
+  do {
+    const previous: number | undefined = resume;
+    resume = yield* changeExtents(task, engine, slot, CREDITS_SHIFT_STEP, function* () {
+      const next = yield* engine.extents.shift(task, slot, from, delta, previous);
+      setDiskSize(task, slot, sizeBytes);
+      return next;
+    });
+    setSize(task, slot, sizeBytes);
+  } while (resume !== SHIFT_DONE);
+  touchModified(task, slot);
 }

@@ -1,26 +1,88 @@
-/** Making a file durable, and telling each open file of writeback's errors once. */
-import { unreachable } from '../assert.js';
+/**
+ * Making a file durable, and telling each open file of writeback's errors once.
+ *
+ * Any thread may call, holding nothing. Takes: page locks and transactions below writeback, then the commit.
+ *
+ * Errors of writeback are kept in the inode: a sequence that rises with each, and the last one's errno. An open file has a
+ * cursor into the sequence and is told when it is behind, once (Linux's errseq_t). An error that nobody has been told of
+ * is told to those too who open the file later.
+ */
+import { StoreError, type StoreErrorCode } from '../errors.js';
+import { isInodeDirty, sizeOf, slotAt } from '../inode/inode.js';
+import { CREDITS_UPDATE } from '../inode/inode-table.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
-import type { Slot } from '../units.js';
+import { Inode } from '../sync/layout.js';
+import { MAX_FILE_PAGES, type Slot } from '../units.js';
 import type { Engine } from './engine.js';
 
-/** What an open file has been told of its inode's writeback errors (Linux's errseq_t cursor). One per open file. */
+/** In Inode.Error beside the errno: somebody has been told. */
+const SEEN = 0x10000;
+
+/** What writeback may have recorded; anything else is an I/O error to the user. */
+const CODES: readonly { errno: number; code: StoreErrorCode }[] = [
+  { errno: 28, code: 'ENOSPC' },
+  { errno: 30, code: 'EROFS' },
+  { errno: 117, code: 'EUCLEAN' },
+];
+
+/** What an open file has been told of its inode's writeback errors. One per open file. */
 export class ErrorCursor {
   sequence: number;
 
-  constructor(_arena: Arena, _slot: Slot) {
-    this.sequence = 0;
+  constructor(arena: Arena, slot: Slot) {
+    const at = slotAt(arena, slot);
+    const sequence = Atomics.load(arena.words, at + Inode.ErrorSequence);
+    const error = Atomics.load(arena.words, at + Inode.Error);
+    this.sequence = error !== 0 && (error & SEEN) === 0 ? sequence - 1 : sequence;
+  }
+
+  /** The error that this open file has not been told of, or null. From then on it has been told. */
+  take(arena: Arena, slot: Slot, syscall: string): StoreError | null {
+    const at = slotAt(arena, slot);
+    const sequence = Atomics.load(arena.words, at + Inode.ErrorSequence);
+    if (sequence === this.sequence) return null;
+    this.sequence = sequence;
+    const errno = Atomics.or(arena.words, at + Inode.Error, SEEN) & ~SEEN;
+    const code = CODES.find((entry) => entry.errno === errno)?.code ?? 'EIO';
+    return new StoreError(code, { syscall, detail: 'writing the file back failed; its pages are kept' });
   }
 }
 
 /** Data, size and times durable. Throws the errors of writeback since this cursor's last call. */
-export function* sync(_task: Task, _engine: Engine, _slot: Slot, _cursor: ErrorCursor): Routine<void> {
-  return unreachable('not written');
+export function* sync(task: Task, engine: Engine, slot: Slot, cursor: ErrorCursor): Routine<void> {
+  yield* writeData(task, engine, slot, cursor, 'sync');
+  if (isInodeDirty(engine.arena, slot)) yield* updateRecord(task, engine, slot);
+  yield* engine.journal.commit(task);
 }
 
 /** As `sync`, but times need not be. */
-export function* datasync(_task: Task, _engine: Engine, _slot: Slot, _cursor: ErrorCursor): Routine<void> {
-  return unreachable('not written');
+export function* datasync(task: Task, engine: Engine, slot: Slot, cursor: ErrorCursor): Routine<void> {
+  yield* writeData(task, engine, slot, cursor, 'datasync');
+  yield* engine.journal.commit(task);
+}
+
+function* writeData(task: Task, engine: Engine, slot: Slot, cursor: ErrorCursor, syscall: string): Routine<void> {
+  const size = sizeOf(engine.arena, slot);
+  let failure: unknown = null;
+  try {
+    yield* engine.cache.writeRange(task, slot, 0, MAX_FILE_PAGES, { wait: true });
+  } catch (error) {
+    failure = error;
+  }
+  // The failure at hand is among what the cursor has been told of now.
+  const earlier = cursor.take(engine.arena, slot, syscall);
+  if (failure !== null) throw failure;
+  if (earlier !== null) throw earlier;
+  yield* engine.inodes.advanceDiskSize(task, slot, size);
+}
+
+function* updateRecord(task: Task, engine: Engine, slot: Slot): Routine<void> {
+  yield* engine.journal.begin(task, CREDITS_UPDATE);
+  try {
+    yield* engine.inodes.update(task, slot);
+  } finally {
+    engine.journal.end(task);
+  }
 }

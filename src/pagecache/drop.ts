@@ -47,6 +47,18 @@ export function* drop(cache: CacheParts, task: Task, mapping: Slot, first: numbe
   }
 }
 
+/**
+ * Evicts the mapping's pages in [first, end) that are clean and that nobody is using: Linux's invalidate_mapping_pages. It
+ * loses nothing, so it needs no lock.
+ */
+export function evictRange(cache: CacheParts, task: Task, mapping: Slot, first: number, end: number): void {
+  const indices = cache.mappings.snapshot(task, mapping, first, end, PageKind.Cached, Number.POSITIVE_INFINITY);
+  for (let i = 0; i < indices.length; i++) {
+    const frame = cache.lookup.find(mapping, indices[i]);
+    if (frame !== 0) cache.reclaim.evictPinned(task, frame);
+  }
+}
+
 /** Drops one pinned page, and the pin; answers how many reservations it held. */
 function* dropPage(cache: CacheParts, task: Task, mapping: Slot, frame: Frame, index: number): Routine<number> {
   const { locks, lookup } = cache;

@@ -16,7 +16,7 @@ import { Page } from '../sync/layout.js';
 import type { Frame, Slot } from '../units.js';
 import type { CacheParts, DirtyLimits } from './cache-parts.js';
 import { backgroundPass, balanceDirty, writebackLoop, writeSome } from './dirty-limit.js';
-import { detach, drop } from './drop.js';
+import { detach, drop, evictRange } from './drop.js';
 import { type FillOptions, fill, fillLocked } from './fill.js';
 import type { Frames } from './frames.js';
 import { Lookup } from './lookup.js';
@@ -303,6 +303,11 @@ export class PageCache implements CacheParts {
   /** Drops whole pages [first, end). The caller holds what its scheme names against fills, and asserts it. */
   drop(task: Task, mapping: Slot, first: number, end: number): Routine<void> {
     return drop(this, task, mapping, first, end);
+  }
+
+  /** Evicts what is clean and unused of [first, end). */
+  evictRange(task: Task, mapping: Slot, first: number, end: number): void {
+    evictRange(this, task, mapping, first, end);
   }
 
   pagesOf(mapping: Slot): number {

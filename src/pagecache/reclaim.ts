@@ -124,6 +124,37 @@ export class Reclaim {
     this.announce(task);
   }
 
+  /**
+   * Evicts a page that the caller has pinned, if it is clean, unlocked and nobody else's; the pin is gone in any case. True
+   * if the page went.
+   */
+  evictPinned(task: Task, frame: Frame): boolean {
+    const { words } = this;
+    const page = this.records + frame * Page.Words;
+    words[task.record + Thread.PageLocks]++;
+    lockLeaf(task, this.lock);
+    const state = Atomics.load(words, page + Page.State);
+    const isFrozen =
+      (state & BUSY) === 0 &&
+      state >>> 12 === 1 &&
+      Atomics.compareExchange(words, page + Page.State, state, PageFlag.Frozen) === state;
+    if (isFrozen) this.queues.remove(frame);
+    unlockLeaf(task, this.lock);
+    if (!isFrozen) {
+      words[task.record + Thread.PageLocks]--;
+      this.lookup.unpin(frame);
+      return false;
+    }
+    if (this.verify) assertTransition(Transition.Evict, state - PIN_ONE, frame);
+    const mapping = (words[page + Page.Mapping] - 1) as Slot;
+    this.mappings.remove(task, mapping, frame);
+    this.lookup.remove(task, frame, mapping, words[page + Page.Index]);
+    if ((state & PageFlag.Prefetched) !== 0) count(task, Count.ReadaheadWasted);
+    count(task, Count.Evictions);
+    this.giveBack(task, Int32Array.of(frame), 0, 1);
+    return true;
+  }
+
   /** Pages may have become evictable or free: allocators look again. */
   announce(task: Task): void {
     Atomics.add(this.words, Header.FramesWait, 1);

@@ -1,0 +1,79 @@
+/**
+ * The pages at the edges of an invalidated range: those of which only a part is to become zeros.
+ *
+ * Callers hold the inode's locks for their operation (i_rwsem exclusive at least), and no page lock. Takes: PageLock.
+ *
+ *  1. An edge is pinned before anything is changed, so that a page that cannot be read fails the operation early.
+ *  2. A page of a hole, or of an unwritten extent, that nobody has dirtied is zeros already and stays clean.
+ *  3. Beyond the end of the file a page holds zeros, in the cache and on the device. Who makes the file longer calls
+ *     `zeroTail` first all the same, because a writable pin can put bytes there.
+ */
+import { sizeOf } from '../inode/inode.js';
+import { PageFlag } from '../pagecache/page.js';
+import type { Routine } from '../routine/effect.js';
+import type { Task } from '../routine/task.js';
+import { NO_BLOCK, Page, UNWRITTEN_BLOCK } from '../sync/layout.js';
+import type { Frame, Slot } from '../units.js';
+import type { Engine } from './engine.js';
+
+/** The page, filled and pinned. The caller's locks keep invalidation away, as a fill needs. */
+export function* pinFilled(task: Task, engine: Engine, slot: Slot, index: number): Routine<Frame> {
+  const { cache } = engine;
+  for (;;) {
+    const frame = cache.find(slot, index);
+    if (frame !== 0) {
+      if ((engine.stateOf(frame) & PageFlag.Uptodate) !== 0) return frame;
+      cache.unpin(frame);
+    }
+    const blocker = yield* cache.fill(task, slot, index, 1);
+    if (blocker === 0) continue;
+    // Whoever has it locked is no filler, and so never waits for the invalidate lock that the caller may hold.
+    yield* cache.lockPage(task, blocker);
+    cache.unlockPage(task, blocker);
+    cache.unpin(blocker);
+  }
+}
+
+/** Makes bytes [from, to) of a pinned, filled page zero, and unpins it. */
+export function* zeroEdge(task: Task, engine: Engine, slot: Slot, frame: Frame, from: number, to: number): Routine<void> {
+  const { cache } = engine;
+  try {
+    if (!cache.tryLockPage(task, frame)) yield* cache.lockPage(task, frame);
+    try {
+      if (holdsNothing(engine, frame)) return;
+      engine.frames.bytes(frame).set(engine.zeros.subarray(from, to), from);
+      cache.markDirty(task, slot, frame);
+    } finally {
+      cache.unlockPage(task, frame);
+    }
+  } finally {
+    cache.unpin(frame);
+  }
+}
+
+/** The page that holds the end of the file: everything behind the end is made zero. */
+export function* zeroTail(task: Task, engine: Engine, slot: Slot): Routine<void> {
+  const { blockBytes } = engine;
+  const size = sizeOf(engine.arena, slot);
+  const from = size % blockBytes;
+  if (from === 0) return;
+  const frame = yield* pinFilled(task, engine, slot, Math.floor(size / blockBytes));
+  if (isZero(engine.frames.bytes(frame).subarray(from), engine.zeros.subarray(from))) {
+    engine.cache.unpin(frame);
+    return;
+  }
+  yield* zeroEdge(task, engine, slot, frame, from, blockBytes);
+}
+
+/** Whether a locked page stands for a hole or an unwritten extent, and so is zeros. The state is read before the block. */
+function holdsNothing(engine: Engine, frame: Frame): boolean {
+  const state = engine.stateOf(frame);
+  if ((state & PageFlag.Detached) !== 0) return true;
+  if ((state & (PageFlag.Dirty | PageFlag.Writeback)) !== 0) return false;
+  const block = engine.arena.unsigned[engine.descriptorOf(frame) + Page.Block];
+  return block === NO_BLOCK || block === UNWRITTEN_BLOCK;
+}
+
+function isZero(bytes: Uint8Array, zeros: Uint8Array): boolean {
+  return Buffer.compare(bytes, zeros) === 0;
+}
