@@ -57,7 +57,7 @@ export function* advise(
     const end = endBytes >= sizeOf(engine.arena, slot) ? MAX_FILE_PAGES : pageOf(endBytes, blockBytes);
     if (first >= end) return;
     yield* cache.writeRange(task, slot, first, end, { wait: true });
-    yield* cache.evictRange(task, slot, first, end);
+    cache.evictRange(task, slot, first, end);
   } else {
     readahead.advise(advice);
   }

@@ -10,7 +10,7 @@
  *  3. Pages cached over a hole stay: they are zeros, as the unwritten extent is. They may go on saying "no block", and
  *     writeback looks the extent up before it believes them.
  */
-import { ClaimedRun } from '../allocator/allocator.js';
+import { ClaimedRun } from '../allocator/group-search.js';
 import { StoreError } from '../errors.js';
 import { sizeOf, slotAt } from '../inode/inode.js';
 import { Operation } from '../locking/schemes.js';

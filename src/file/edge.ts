@@ -12,7 +12,7 @@ import { sizeOf } from '../inode/inode.js';
 import { PageFlag } from '../pagecache/page.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
-import { NO_BLOCK, Page, UNWRITTEN_BLOCK } from '../sync/layout.js';
+import { NO_BLOCK, UNWRITTEN_BLOCK } from '../sync/layout.js';
 import type { Frame, Slot } from '../units.js';
 import type { Engine } from './engine.js';
 
@@ -22,7 +22,7 @@ export function* pinFilled(task: Task, engine: Engine, slot: Slot, index: number
   for (;;) {
     const frame = cache.find(slot, index);
     if (frame !== 0) {
-      if ((engine.stateOf(frame) & PageFlag.Uptodate) !== 0) return frame;
+      if (cache.isUptodate(frame)) return frame;
       cache.unpin(frame);
     }
     const blocker = yield* cache.fill(task, slot, index, 1);
@@ -35,7 +35,14 @@ export function* pinFilled(task: Task, engine: Engine, slot: Slot, index: number
 }
 
 /** Makes bytes [from, to) of a pinned, filled page zero, and unpins it. */
-export function* zeroEdge(task: Task, engine: Engine, slot: Slot, frame: Frame, from: number, to: number): Routine<void> {
+export function* zeroEdge(
+  task: Task,
+  engine: Engine,
+  slot: Slot,
+  frame: Frame,
+  from: number,
+  to: number,
+): Routine<void> {
   const { cache } = engine;
   try {
     if (!cache.tryLockPage(task, frame)) yield* cache.lockPage(task, frame);
@@ -51,29 +58,36 @@ export function* zeroEdge(task: Task, engine: Engine, slot: Slot, frame: Frame, 
   }
 }
 
-/** The page that holds the end of the file: everything behind the end is made zero. */
+/**
+ * The page that holds the end of the file: everything behind the end is made zero, here and on the device, before a larger
+ * size can reach the device ahead of it.
+ */
 export function* zeroTail(task: Task, engine: Engine, slot: Slot): Routine<void> {
   const { blockBytes } = engine;
   const size = sizeOf(engine.arena, slot);
   const from = size % blockBytes;
   if (from === 0) return;
-  const frame = yield* pinFilled(task, engine, slot, Math.floor(size / blockBytes));
-  if (isZero(engine.frames.bytes(frame).subarray(from), engine.zeros.subarray(from))) {
+  const page = Math.floor(size / blockBytes);
+  const frame = yield* pinFilled(task, engine, slot, page);
+  if (Buffer.compare(engine.frames.bytes(frame).subarray(from), engine.zeros.subarray(from)) === 0) {
     engine.cache.unpin(frame);
-    return;
+  } else {
+    yield* zeroEdge(task, engine, slot, frame, from, blockBytes);
   }
-  yield* zeroEdge(task, engine, slot, frame, from, blockBytes);
+  yield* writeBack(task, engine, slot, page, page + 1);
+}
+
+/** Writes pages [first, end) back, and waits for those that others do. Throws the error that kept pages dirty. */
+export function* writeBack(task: Task, engine: Engine, slot: Slot, first: number, end: number): Routine<void> {
+  const error = yield* engine.cache.writeRange(task, slot, first, end, { wait: true });
+  if (error !== null) throw error;
 }
 
 /** Whether a locked page stands for a hole or an unwritten extent, and so is zeros. The state is read before the block. */
 function holdsNothing(engine: Engine, frame: Frame): boolean {
-  const state = engine.stateOf(frame);
+  const state = engine.cache.stateOf(frame);
   if ((state & PageFlag.Detached) !== 0) return true;
   if ((state & (PageFlag.Dirty | PageFlag.Writeback)) !== 0) return false;
-  const block = engine.arena.unsigned[engine.descriptorOf(frame) + Page.Block];
+  const block = engine.cache.blockOf(frame);
   return block === NO_BLOCK || block === UNWRITTEN_BLOCK;
-}
-
-function isZero(bytes: Uint8Array, zeros: Uint8Array): boolean {
-  return Buffer.compare(bytes, zeros) === 0;
 }

@@ -14,8 +14,7 @@ import type { Guard } from '../locking/guard.js';
 import type { Frames } from '../pagecache/frames.js';
 import type { PageCache } from '../pagecache/page-cache.js';
 import type { Arena } from '../sync/arena.js';
-import { Page } from '../sync/layout.js';
-import { type Frame, MAX_FILE_PAGES, type Slot } from '../units.js';
+import { MAX_FILE_PAGES, type Slot } from '../units.js';
 
 export interface EngineParts {
   arena: Arena;
@@ -67,15 +66,5 @@ export class Engine {
     this.blockBytes = parts.blockBytes;
     this.maxFileBytes = Math.min(MAX_FILE_PAGES * parts.blockBytes, Number.MAX_SAFE_INTEGER);
     this.zeros = new Uint8Array(parts.blockBytes);
-  }
-
-  /** Word offset of a page's descriptor. */
-  descriptorOf(frame: Frame): number {
-    return this.arena.layout.pageRecords + frame * Page.Words;
-  }
-
-  /** A page's flags and pins. */
-  stateOf(frame: Frame): number {
-    return Atomics.load(this.arena.words, this.descriptorOf(frame) + Page.State);
   }
 }

@@ -7,15 +7,15 @@
  *  1. A change and the inode's record go into one transaction, so that blocks, size and tree agree at every commit.
  *  2. A long removal is many transactions; it may be cut at any of them and begun again where it stopped.
  */
+import { PUBLISH_CREDITS } from '../allocator/allocator.js';
+import type { ClaimedRun } from '../allocator/group-search.js';
 import { StoreError } from '../errors.js';
 import { CREDITS_CONVERT, CREDITS_INSERT, CREDITS_REMOVE_STEP } from '../inode/extent-map.js';
 import { diskSizeOf, mapLockAt, setDiskSize, setSize, sizeOf, touchModified } from '../inode/inode.js';
 import { CREDITS_UPDATE } from '../inode/inode-table.js';
-import type { ClaimedRun } from '../allocator/allocator.js';
-import { PUBLISH_CREDITS } from '../allocator/allocator.js';
 import { BlockRun, RunKind } from '../pagecache/mapping-operations.js';
-import type { PointName } from '../routine/points.js';
 import type { Routine } from '../routine/effect.js';
+import type { PointName } from '../routine/points.js';
 import type { Task } from '../routine/task.js';
 import { Header } from '../sync/layout.js';
 import { acquireExclusive, acquireShared, releaseExclusive, releaseShared, tryAcquireShared } from '../sync/rwsem.js';
@@ -45,13 +45,7 @@ export function* changeExtents<T>(
   return yield* changeOnce(task, engine, slot, credits, change);
 }
 
-function* changeOnce<T>(
-  task: Task,
-  engine: Engine,
-  slot: Slot,
-  credits: number,
-  change: () => Routine<T>,
-): Routine<T> {
+function* changeOnce<T>(task: Task, engine: Engine, slot: Slot, credits: number, change: () => Routine<T>): Routine<T> {
   const { journal, inodes, arena } = engine;
   const mapLock = mapLockAt(arena, slot);
   yield* journal.begin(task, credits + CREDITS_UPDATE);
@@ -72,7 +66,6 @@ function* changeOnce<T>(
 
 /** Sets the size that the device knows, in a transaction. */
 export function* storeSize(task: Task, engine: Engine, slot: Slot, bytes: number): Routine<void> {
-  // biome-ignore lint/correctness/useYield: a change that happens not to sleep
   yield* changeExtents(task, engine, slot, 0, function* () {
     setDiskSize(task, slot, bytes);
   });

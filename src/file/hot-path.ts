@@ -7,54 +7,57 @@
  *  1. A read hit is safe for the reasons given in pagecache/page.ts: pin, see whether the frame was frozen, read its
  *     identity again, see Uptodate; then the size is read (again: a truncation sets it before it drops pages), then the
  *     bytes are copied, then the pin goes.
- *  2. Thread.HitPin names the pinned frame while the pin is held. It is set before and cleared after the atomic operation
- *     on the pin in straight-line code, where a thread cannot end; so it is exact for who cleans up after a death.
+ *  2. Thread.HitPin names the pinned frame while the pin is held, so that the pin of a thread that dies is given back. A write
+ *     hit needs none: it holds a lock while it pins, and its death fences the store.
  *  3. Under a scheme that locks read hits a read is all or nothing, so that it is atomic together with its slow path.
  *  4. A write hit takes all its pages before it copies a byte, and never makes the file grow by more than those pages
  *     hold: invariants 1 to 3 of write.ts hold without it ever having to undo anything.
  */
-import { sizeOf, setSize, touchModified } from '../inode/inode.js';
+import { setSize, sizeOf, touchModified } from '../inode/inode.js';
 import { Operation } from '../locking/schemes.js';
-import { hashOf } from '../pagecache/lookup.js';
-import { PageFlag, PIN_ONE } from '../pagecache/page.js';
+import { dirtyLimitOf, wakeBackground } from '../pagecache/dirty-limit.js';
+import type { Lookup } from '../pagecache/lookup.js';
+import { PageFlag } from '../pagecache/page.js';
 import type { Task } from '../routine/task.js';
-import { Page, Thread } from '../sync/layout.js';
+import { Header, Page } from '../sync/layout.js';
 import { Count, count } from '../sync/statistics.js';
 import type { Frame, Slot } from '../units.js';
 import type { Engine } from './engine.js';
 import { isBacked } from './pin.js';
 
-const STEPS_MAX = 64;
 /** Pages of one write hit. */
 const WRITE_PAGES_MAX = 16;
 /** Up to here a copy by words is faster than the built-in one, whose call costs about as much as 200 bytes. */
 const SMALL_BYTES = 256;
+/** Write hits between two wake-ups of background writeback. A power of two. */
+const HITS_PER_WAKE = 64;
 /** Larger targets are not remembered. */
 const REMEMBERED_BYTES = 65536;
 
 const NO_BYTES = new Uint8Array(0);
-const NO_WORDS = new Int32Array(0);
+const NO_WORDS = new Uint32Array(0);
 
 export class HotPath {
   private readonly words: Int32Array;
   private readonly records: number;
-  private readonly buckets: number;
-  private readonly bucketMask: number;
+  private readonly lookup: Lookup;
   private readonly blockBytes: number;
   private readonly pagesPerByte: number;
   private readonly readMask: number;
   private readonly writeMask: number;
   private readonly locked = new Int32Array(WRITE_PAGES_MAX);
   /** The buffer that was read into last, and its bytes as words once it has come twice. */
-  private target = NO_BYTES;
-  private targetWords = NO_WORDS;
+  private target: Uint8Array = NO_BYTES;
+  private targetWords: Uint32Array = NO_WORDS;
+  private readonly dirtyLimit: number;
+  private hitsSinceWake = 0;
 
   constructor(readonly engine: Engine) {
     const { arena, guard, blockBytes } = engine;
     this.words = arena.words;
     this.records = arena.layout.pageRecords;
-    this.buckets = arena.layout.pageBuckets;
-    this.bucketMask = arena.layout.pageBucketMask;
+    this.lookup = engine.cache.lookup;
+    this.dirtyLimit = dirtyLimitOf(engine.cache);
     this.blockBytes = blockBytes;
     this.pagesPerByte = 1 / blockBytes;
     this.readMask = guard.maskOf(Operation.ReadHit);
@@ -94,7 +97,7 @@ export class HotPath {
     const { guard, arena, cache } = this.engine;
     const first = Math.floor(positionBytes * this.pagesPerByte);
     const pages = Math.floor((positionBytes + length - 1) * this.pagesPerByte) - first + 1;
-    if (length === 0 || pages > WRITE_PAGES_MAX || cache.mustBalance()) return -1;
+    if (length === 0 || pages > WRITE_PAGES_MAX || this.isThrottled(task)) return -1;
     if (!guard.tryEnter(task, slot, Operation.Write)) return -1;
     const size = sizeOf(arena, slot);
     let written = -1;
@@ -124,38 +127,27 @@ export class HotPath {
     length: number,
     positionBytes: number,
   ): number {
-    const { words, blockBytes } = this;
-    const { arena, cache } = this.engine;
-    const hitPin = task.record + Thread.HitPin;
-    const tag = slot + 1;
+    const { blockBytes, lookup } = this;
+    const { arena } = this.engine;
     let done = 0;
     while (done < length) {
       const at = positionBytes + done;
       const index = Math.floor(at * this.pagesPerByte);
-      const frame = this.walk(slot, index);
+      const frame = lookup.findHit(task.record, slot, index);
       if (frame === 0) break;
-      const page = this.records + frame * Page.Words;
-      words[hitPin] = frame;
-      const old = Atomics.add(words, page + Page.State, PIN_ONE);
-      let n = -1;
-      let room = 0;
-      if (
-        (old & (PageFlag.Frozen | PageFlag.Uptodate | PageFlag.Readahead)) === PageFlag.Uptodate &&
-        Atomics.load(words, page + Page.Mapping) === tag &&
-        Atomics.load(words, page + Page.Index) === (index | 0)
-      ) {
-        const start = at - index * blockBytes;
-        room = blockBytes - start;
-        n = Math.max(Math.min(length - done, room, sizeOf(arena, slot) - at), 0);
-        if (n > 0) this.copyPage(frame as Frame, start, target, targetOffset + done, n);
-        if ((old & (PageFlag.Frequency | PageFlag.Prefetched)) !== PageFlag.Frequency) {
-          if (cache.touch(frame as Frame, old + PIN_ONE)) count(task, Count.ReadaheadUsed);
-        }
+      const state = Atomics.load(this.words, this.records + frame * Page.Words + Page.State);
+      if ((state & (PageFlag.Uptodate | PageFlag.Readahead)) !== PageFlag.Uptodate) {
+        lookup.unpinHit(task.record, frame);
+        break;
       }
-      const left = Atomics.sub(words, page + Page.State, PIN_ONE) - PIN_ONE;
-      words[hitPin] = 0;
-      if (left < PIN_ONE && (left & PageFlag.Detached) !== 0) cache.freeUnpinned(frame as Frame, left);
-      if (n < 0) break;
+      const start = at - index * blockBytes;
+      const room = blockBytes - start;
+      const n = Math.max(Math.min(length - done, room, sizeOf(arena, slot) - at), 0);
+      if (n > 0) this.copyPage(frame, start, target, targetOffset + done, n);
+      if ((state & (PageFlag.Frequency | PageFlag.Prefetched)) !== PageFlag.Frequency) {
+        if (lookup.touch(frame, state)) count(task, Count.ReadaheadUsed);
+      }
+      lookup.unpinHit(task.record, frame);
       count(task, Count.ReadHits);
       done += n;
       if (n < room) return done;
@@ -163,29 +155,15 @@ export class HotPath {
     return done === 0 && length > 0 ? -1 : done;
   }
 
-  /** The frame that seems to hold the page, unpinned: what it is has to be proved. */
-  private walk(slot: Slot, index: number): number {
-    const { words, records } = this;
-    const tag = slot + 1;
-    const key = index | 0;
-    let frame = Atomics.load(words, this.buckets + (hashOf(slot, index) & this.bucketMask));
-    for (let steps = 0; frame !== 0 && steps < STEPS_MAX; steps++) {
-      const page = records + frame * Page.Words;
-      if (words[page + Page.Index] === key && words[page + Page.Mapping] === tag) return frame;
-      frame = Atomics.load(words, page + Page.HashNext);
-    }
-    return 0;
-  }
-
   private copyPage(frame: Frame, start: number, target: Uint8Array, targetOffset: number, n: number): void {
     const { frames } = this.engine;
     const from = frames.offset(frame) + start;
-    if (n <= SMALL_BYTES && this.copyWords(frames.segmentWords(frame), from, target, targetOffset, n)) return;
+    if (n <= SMALL_BYTES && this.copyWords(frames.words(frame), from, target, targetOffset, n)) return;
     target.set(frames.segment(frame).subarray(from, from + n), targetOffset);
   }
 
   /** Copies by words where both sides are aligned and the target is known; false where not. */
-  private copyWords(source: Int32Array, from: number, target: Uint8Array, targetOffset: number, n: number): boolean {
+  private copyWords(source: Uint32Array, from: number, target: Uint8Array, targetOffset: number, n: number): boolean {
     if (target !== this.target) {
       this.target = target.byteLength <= REMEMBERED_BYTES ? target : NO_BYTES;
       this.targetWords = NO_WORDS;
@@ -198,7 +176,7 @@ export class HotPath {
     // A view made before its buffer was shrunk or handed away has no length any more.
     if (to + count > words.length) {
       if (words.length === 0 && (target.byteOffset & 3) === 0) {
-        this.targetWords = new Int32Array(target.buffer, target.byteOffset, target.byteLength >>> 2);
+        this.targetWords = new Uint32Array(target.buffer, target.byteOffset, target.byteLength >>> 2);
       }
       return false;
     }
@@ -225,8 +203,8 @@ export class HotPath {
         cache.unpin(frame);
         break;
       }
-      const state = this.engine.stateOf(frame);
-      if ((state & (PageFlag.Uptodate | PageFlag.Detached)) !== PageFlag.Uptodate || !isBacked(this.engine, frame)) {
+      const state = cache.stateOf(frame);
+      if ((state & (PageFlag.Uptodate | PageFlag.Detached)) !== PageFlag.Uptodate || !isBacked(cache, frame)) {
         cache.unlockPage(task, frame);
         cache.unpin(frame);
         break;
@@ -234,6 +212,16 @@ export class HotPath {
       this.locked[taken] = frame;
     }
     return taken;
+  }
+
+  /** Above the limit the slow path makes the writer wait; above half of it background writeback has to know. */
+  private isThrottled(task: Task): boolean {
+    const dirty = Atomics.load(this.words, Header.PagesDirty);
+    if (dirty * 2 <= this.dirtyLimit) return false;
+    if (dirty > this.dirtyLimit) return true;
+    this.hitsSinceWake = (this.hitsSinceWake + 1) & (HITS_PER_WAKE - 1);
+    if (this.hitsSinceWake === 0) wakeBackground(task);
+    return false;
   }
 
   /** Into the locked pages, from byte `start` of the first one on. */

@@ -14,10 +14,10 @@
 import { StoreError } from '../errors.js';
 import { sizeOf, touchModified } from '../inode/inode.js';
 import { Operation } from '../locking/schemes.js';
-import { PageFlag } from '../pagecache/page.js';
+import type { PageCache } from '../pagecache/page-cache.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
-import { Header, NO_BLOCK, Page, Pin } from '../sync/layout.js';
+import { Header, NO_BLOCK, Pin } from '../sync/layout.js';
 import { type Frame, pageOf, type Slot } from '../units.js';
 import type { Engine } from './engine.js';
 
@@ -35,14 +35,9 @@ export interface PagePin {
 }
 
 /** Pins the page that holds `positionBytes`. Throws ENXIO past the end, ENOMEM at too many pins, ENOSPC, EIO. */
-export function* pin(
-  task: Task,
-  engine: Engine,
-  slot: Slot,
-  positionBytes: number,
-  write: boolean,
-): Routine<PagePin> {
+export function* pin(task: Task, engine: Engine, slot: Slot, positionBytes: number, write: boolean): Routine<PagePin> {
   const { words } = task;
+  if (write) yield* engine.cache.balanceDirty(task);
   const record = claimRecord(task, engine);
   const at = engine.arena.layout.pinRecords + record * Pin.Words;
   let frame = 0 as Frame;
@@ -60,7 +55,6 @@ export function* pin(
   words[at + Pin.Frame] = frame;
   Atomics.add(words, Header.Pins, 1);
   const { blockBytes } = engine;
-  if (write) yield* engine.cache.balanceDirty(task);
   return {
     slot,
     frame,
@@ -73,7 +67,7 @@ export function* pin(
 
 /** Whether the page is still the file's: false from a punch or truncation of it on. */
 export function isCurrent(engine: Engine, pinned: PagePin): boolean {
-  return (engine.stateOf(pinned.frame) & PageFlag.Detached) === 0;
+  return !engine.cache.isDetached(pinned.frame);
 }
 
 /** Gives the pin back, once. A write pin's page becomes dirty, unless it was detached meanwhile. */
@@ -88,13 +82,11 @@ export function* releasePin(task: Task, engine: Engine, pinned: PagePin): Routin
     engine.cache.unpin(pinned.frame);
     Atomics.store(words, at + Pin.Thread, 0);
   }
-  if (pinned.write) yield* engine.cache.balanceDirty(task);
 }
 
-/** Whether the page, locked by the caller, has a block or the promise of one. The state is read before the block. */
-export function isBacked(engine: Engine, frame: Frame): boolean {
-  if ((engine.stateOf(frame) & PageFlag.Reserved) !== 0) return true;
-  return engine.arena.words[engine.descriptorOf(frame) + Page.Block] !== NO_BLOCK;
+/** Whether the page, locked by the caller, has a block or the promise of one. Asked in this order: see `place` in writeback. */
+export function isBacked(cache: PageCache, frame: Frame): boolean {
+  return cache.isReserved(frame) || cache.blockOf(frame) !== NO_BLOCK;
 }
 
 function claimRecord(task: Task, engine: Engine): number {
@@ -119,7 +111,7 @@ function* fault(task: Task, engine: Engine, slot: Slot, positionBytes: number): 
     if (positionBytes >= sizeOf(arena, slot)) throw pastTheEnd();
     let taken = yield* guard.enter(task, slot, Operation.FaultHit);
     const frame = cache.find(slot, index);
-    const isHit = frame !== 0 && (engine.stateOf(frame) & PageFlag.Uptodate) !== 0;
+    const isHit = frame !== 0 && cache.isUptodate(frame);
     guard.leave(task, slot, taken);
     if (isHit) return frame;
     if (frame !== 0) cache.unpin(frame);
@@ -137,28 +129,22 @@ function* fault(task: Task, engine: Engine, slot: Slot, positionBytes: number): 
 }
 
 /** Linux's page_mkwrite: a block promised, the page dirty. False when the page was detached: fault again. */
-function* makeWritable(
-  task: Task,
-  engine: Engine,
-  slot: Slot,
-  frame: Frame,
-  positionBytes: number,
-): Routine<boolean> {
+function* makeWritable(task: Task, engine: Engine, slot: Slot, frame: Frame, positionBytes: number): Routine<boolean> {
   const { allocator } = engine;
   let spare = 0;
   try {
     for (;;) {
       const taken = yield* lockForMkwrite(task, engine, slot, frame);
       try {
-        if ((engine.stateOf(frame) & PageFlag.Detached) !== 0) return false;
+        if (engine.cache.isDetached(frame)) return false;
         if (positionBytes >= sizeOf(engine.arena, slot)) throw pastTheEnd();
-        if (isBacked(engine, frame)) {
+        if (isBacked(engine.cache, frame)) {
           engine.cache.markDirty(task, slot, frame);
           return true;
         }
         if (spare > 0 || allocator.reserve(task, 1)) {
           spare = 0;
-          engine.cache.setReserved(task, frame);
+          engine.cache.setReserved(frame);
           engine.cache.markDirty(task, slot, frame);
           return true;
         }
@@ -179,7 +165,7 @@ function* dirtyReleased(task: Task, engine: Engine, pinned: PagePin): Routine<vo
   const { blockBytes } = engine;
   const taken = yield* lockForMkwrite(task, engine, slot, frame);
   try {
-    if ((engine.stateOf(frame) & PageFlag.Detached) !== 0) return;
+    if (engine.cache.isDetached(frame)) return;
     const inside = Math.max(sizeOf(engine.arena, slot) - positionBytes, 0);
     if (inside < blockBytes) pinned.bytes.set(engine.zeros.subarray(inside), inside);
     engine.cache.markDirty(task, slot, frame);

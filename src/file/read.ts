@@ -15,7 +15,6 @@ import { PageFlag } from '../pagecache/page.js';
 import type { ReadaheadState } from '../pagecache/readahead.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
-import { Page } from '../sync/layout.js';
 import { Count, count } from '../sync/statistics.js';
 import { type Frame, pageAtOrAfter, pageOf, type Slot } from '../units.js';
 import type { Engine } from './engine.js';
@@ -42,29 +41,30 @@ export function* read(
       const at = positionBytes + done;
       if (at >= sizeOf(engine.arena, slot)) break;
       const index = pageOf(at, blockBytes);
-      const frame = cache.find(slot, index);
-      const state = frame === 0 ? 0 : engine.stateOf(frame);
+      const frame = cache.findHit(task.record, slot, index);
+      const state = frame === 0 ? 0 : cache.stateOf(frame);
       if ((state & PageFlag.Uptodate) === 0) {
-        if (frame !== 0) cache.unpin(frame);
+        if (frame !== 0) cache.unpinHit(task.record, frame);
         count(task, Count.ReadMisses);
         yield* fillFor(task, engine, slot, readahead, at, length - done, held);
         continue;
       }
-      if ((state & PageFlag.Readahead) !== 0) askForMore(engine, slot, readahead, frame, index);
-      done += copyOut(task, engine, slot, frame, target, offset + done, length - done, at);
-      cache.unpin(frame);
+      if ((state & PageFlag.Readahead) !== 0) askForMore(engine, slot, readahead, frame, index, at, length - done);
+      done += copyOut(engine, slot, frame, target, offset + done, length - done, at);
+      if (cache.touch(frame, state)) count(task, Count.ReadaheadUsed);
+      cache.unpinHit(task.record, frame);
     }
   } catch (error) {
     if (done === 0 || !(error instanceof StoreError)) throw error;
   } finally {
     guard.leave(task, slot, held);
   }
+  if (done > 0) readahead?.onRead(pageOf(positionBytes + done - 1, blockBytes));
   return done;
 }
 
 /** The part of the request that lies in a pinned, up-to-date page. */
 function copyOut(
-  task: Task,
   engine: Engine,
   slot: Slot,
   frame: Frame,
@@ -73,13 +73,12 @@ function copyOut(
   length: number,
   at: number,
 ): number {
-  const { frames, cache, blockBytes } = engine;
+  const { frames, blockBytes } = engine;
   const from = at % blockBytes;
   const n = Math.min(length, blockBytes - from, sizeOf(engine.arena, slot) - at);
   if (n <= 0) return 0;
   const start = frames.offset(frame) + from;
   target.set(frames.segment(frame).subarray(start, start + n), offset);
-  if (cache.touch(frame, engine.stateOf(frame))) count(task, Count.ReadaheadUsed);
   return n;
 }
 
@@ -98,24 +97,30 @@ function* fillFor(
   const index = pageOf(at, blockBytes);
   const pages = pageAtOrAfter(Math.min(at + left, size), blockBytes) - index;
   if (pages <= 0) return;
-  let window = pages;
+  let total = pages;
   let marker = -1;
   if (readahead !== null) {
-    readahead.onMiss(index, pages, pageAtOrAfter(size, blockBytes));
-    window = readahead.count;
-    marker = readahead.marker;
+    const window = readahead.onMiss(index, pages, pageAtOrAfter(size, blockBytes));
+    // A window that begins further on is for later: this page is wanted now.
+    if (window.first === index && window.count > 0) {
+      total = window.count;
+      marker = window.marker;
+    }
     yield task.point('readahead:planned');
   }
   const taken = yield* guard.enter(task, slot, Operation.ReadMiss, held);
   let blocker: Frame;
   try {
-    blocker = yield* cache.fill(task, slot, index, window, { marker, required: pages });
+    blocker = yield* cache.fill(task, slot, index, total, { marker, required: Math.min(pages, total) });
   } finally {
     guard.leave(task, slot, taken);
   }
   if (blocker === 0) return;
-  yield* cache.waitUnlocked(task, blocker);
-  cache.unpin(blocker);
+  try {
+    yield* cache.waitUnlocked(task, blocker);
+  } finally {
+    cache.unpin(blocker);
+  }
 }
 
 /** The reader has come to the marked page of its window: the next one is read in the background. */
@@ -125,10 +130,13 @@ function askForMore(
   readahead: ReadaheadState | null,
   frame: Frame,
   index: number,
+  at: number,
+  left: number,
 ): void {
-  const state = engine.descriptorOf(frame) + Page.State;
-  const old = Atomics.and(engine.arena.words, state, ~PageFlag.Readahead);
-  if ((old & PageFlag.Readahead) === 0 || readahead === null) return;
-  readahead.onMarker(index, pageAtOrAfter(sizeOf(engine.arena, slot), engine.blockBytes));
-  if (readahead.count > 0) engine.requestReadahead(slot, readahead.first, readahead.count, readahead.marker);
+  if (!engine.cache.takeMarker(frame) || readahead === null) return;
+  const { blockBytes } = engine;
+  const size = sizeOf(engine.arena, slot);
+  const pages = Math.max(1, pageAtOrAfter(Math.min(at + left, size), blockBytes) - index);
+  const window = readahead.onMarker(index, pages, pageAtOrAfter(size, blockBytes));
+  if (window.count > 0) engine.requestReadahead(slot, window.first, window.count, window.marker);
 }

@@ -5,16 +5,18 @@
  *
  * Data are the written extents, and dirty pages: over a hole (delayed allocation) or over an unwritten extent, whether
  * writeback has begun or not. The dirty pages are looked at before the extents, since a page that becomes clean in
- * between has its extent by then; a change of the map in between makes it look again.
+ * between has its extent by then.
  */
 import { StoreError } from '../errors.js';
 import { Extent } from '../inode/extent-map.js';
 import { mapLockAt, sizeOf } from '../inode/inode.js';
+import { PageKind } from '../pagecache/mapping.js';
 import { BlockRun, RunKind } from '../pagecache/mapping-operations.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import { acquireShared, releaseShared } from '../sync/rwsem.js';
 import { MAX_FILE_PAGES, pageAtOrAfter, pageOf, type Slot } from '../units.js';
+import { writeBack } from './edge.js';
 import type { Engine } from './engine.js';
 import { lookupRun } from './extent-change.js';
 
@@ -25,7 +27,7 @@ export function* nextData(task: Task, engine: Engine, slot: Slot, positionBytes:
   if (positionBytes >= size) throw new StoreError('ENXIO', { syscall: 'nextData' });
   const first = pageOf(positionBytes, blockBytes);
   const end = pageAtOrAfter(size, blockBytes);
-  const dirty = engine.cache.dirtyIndices(task, slot, first, end);
+  const dirty = unsavedPages(task, engine, slot, first, end);
   const firstDirty = dirty.length === 0 ? end : dirty[0];
   const run = new BlockRun();
   for (let page: number = first; page < firstDirty; page += run.length) {
@@ -43,7 +45,7 @@ export function* nextHole(task: Task, engine: Engine, slot: Slot, positionBytes:
   if (positionBytes >= size) throw new StoreError('ENXIO', { syscall: 'nextHole' });
   const first = pageOf(positionBytes, blockBytes);
   const end = pageAtOrAfter(size, blockBytes);
-  const dirty = engine.cache.dirtyIndices(task, slot, first, end);
+  const dirty = unsavedPages(task, engine, slot, first, end);
   let next = 0;
   const run = new BlockRun();
   for (let page: number = first; page < end; page += run.length) {
@@ -58,6 +60,11 @@ export function* nextHole(task: Task, engine: Engine, slot: Slot, positionBytes:
   return size;
 }
 
+/** Pages of [first, end) that are dirty or under writeback, ascending. */
+function unsavedPages(task: Task, engine: Engine, slot: Slot, first: number, end: number): Uint32Array {
+  return engine.cache.mappings.snapshot(task, slot, first, end, PageKind.Unsaved, Number.POSITIVE_INFINITY);
+}
+
 export interface FileExtent {
   position: number;
   devicePosition: number;
@@ -68,7 +75,7 @@ export interface FileExtent {
 /** The file's extents in order of position, after everything dirty has been given blocks. In bytes. */
 export function* extentsOf(task: Task, engine: Engine, slot: Slot): Routine<FileExtent[]> {
   const { blockBytes, extents } = engine;
-  yield* engine.cache.writeRange(task, slot, 0, MAX_FILE_PAGES, { wait: true });
+  yield* writeBack(task, engine, slot, 0, MAX_FILE_PAGES);
   const list: FileExtent[] = [];
   const extent = new Extent();
   const mapLock = mapLockAt(engine.arena, slot);

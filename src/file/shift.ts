@@ -14,6 +14,7 @@ import { Operation } from '../locking/schemes.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import { MAX_FILE_PAGES, type Slot } from '../units.js';
+import { writeBack } from './edge.js';
 import type { Engine } from './engine.js';
 import { changeExtents, pushSize, removeExtents } from './extent-change.js';
 
@@ -83,7 +84,7 @@ function* flushAndDrop(
   moved: number,
   size: number,
 ): Routine<void> {
-  yield* engine.cache.writeRange(task, slot, moved, MAX_FILE_PAGES, { wait: true });
+  yield* writeBack(task, engine, slot, moved, MAX_FILE_PAGES);
   yield* pushSize(task, engine, slot, size);
   engine.guard.assertInvalidating(task, slot);
   yield* engine.cache.drop(task, slot, first, MAX_FILE_PAGES);

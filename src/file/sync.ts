@@ -7,9 +7,10 @@
  * cursor into the sequence and is told when it is behind, once (Linux's errseq_t). An error that nobody has been told of
  * is told to those too who open the file later.
  */
-import { StoreError, type StoreErrorCode } from '../errors.js';
+import { StoreError } from '../errors.js';
 import { isInodeDirty, sizeOf, slotAt } from '../inode/inode.js';
 import { CREDITS_UPDATE } from '../inode/inode-table.js';
+import { writebackError } from '../pagecache/writeback.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
@@ -19,13 +20,6 @@ import type { Engine } from './engine.js';
 
 /** In Inode.Error beside the errno: somebody has been told. */
 const SEEN = 0x10000;
-
-/** What writeback may have recorded; anything else is an I/O error to the user. */
-const CODES: readonly { errno: number; code: StoreErrorCode }[] = [
-  { errno: 28, code: 'ENOSPC' },
-  { errno: 30, code: 'EROFS' },
-  { errno: 117, code: 'EUCLEAN' },
-];
 
 /** What an open file has been told of its inode's writeback errors. One per open file. */
 export class ErrorCursor {
@@ -45,7 +39,7 @@ export class ErrorCursor {
     if (sequence === this.sequence) return null;
     this.sequence = sequence;
     const errno = Atomics.or(arena.words, at + Inode.Error, SEEN) & ~SEEN;
-    const code = CODES.find((entry) => entry.errno === errno)?.code ?? 'EIO';
+    const { code } = writebackError(errno);
     return new StoreError(code, { syscall, detail: 'writing the file back failed; its pages are kept' });
   }
 }
@@ -65,16 +59,10 @@ export function* datasync(task: Task, engine: Engine, slot: Slot, cursor: ErrorC
 
 function* writeData(task: Task, engine: Engine, slot: Slot, cursor: ErrorCursor, syscall: string): Routine<void> {
   const size = sizeOf(engine.arena, slot);
-  let failure: unknown = null;
-  try {
-    yield* engine.cache.writeRange(task, slot, 0, MAX_FILE_PAGES, { wait: true });
-  } catch (error) {
-    failure = error;
-  }
+  const failure = yield* engine.cache.writeRange(task, slot, 0, MAX_FILE_PAGES, { wait: true });
   // The failure at hand is among what the cursor has been told of now.
-  const earlier = cursor.take(engine.arena, slot, syscall);
-  if (failure !== null) throw failure;
-  if (earlier !== null) throw earlier;
+  const error = cursor.take(engine.arena, slot, syscall) ?? failure;
+  if (error !== null) throw error;
   yield* engine.inodes.advanceDiskSize(task, slot, size);
 }
 

@@ -11,16 +11,17 @@
  *  4. What the extent map says is used for further pages only while its sequence stands still, read with the page locked.
  *  5. A page is filled from the device unless the write covers all of it that lies inside the file. i_rwsem keeps
  *     invalidation away from that fill.
- *  6. Writers are made to wait for writeback after they have given all locks back.
+ *  6. Writers are made to wait for writeback before they take any lock; a write that fills the cache with dirty pages
+ *     writes some back itself as it goes.
  */
 import { StoreError } from '../errors.js';
 import { setSize, sizeOf, slotAt, touchModified } from '../inode/inode.js';
 import { Operation } from '../locking/schemes.js';
+import { dirtyLimitOf } from '../pagecache/dirty-limit.js';
 import { BlockRun, RunKind } from '../pagecache/mapping-operations.js';
-import { PageFlag } from '../pagecache/page.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
-import { Inode, NO_BLOCK, UNWRITTEN_BLOCK } from '../sync/layout.js';
+import { Header, Inode, NO_BLOCK, UNWRITTEN_BLOCK } from '../sync/layout.js';
 import { Count, count } from '../sync/statistics.js';
 import { type Frame, pageOf, type Slot } from '../units.js';
 import { zeroTail } from './edge.js';
@@ -30,6 +31,11 @@ import { isBacked } from './pin.js';
 
 /** As a position: at the end of the file, wherever that is when the write gets its lock. */
 export const APPEND = -1;
+
+/** Pages that a writer above the limit writes back at a time. */
+const RELIEF_PAGES = 256;
+/** Pages asked of the extent map at once. */
+const LOOKUP_PAGES = 4096;
 
 /** Writes; returns the bytes written, fewer than `length` when space ran out after some. Throws ENOSPC, EFBIG, EIO. */
 export function* write(
@@ -43,6 +49,7 @@ export function* write(
 ): Routine<number> {
   if (length === 0) return 0;
   const { guard } = engine;
+  yield* engine.cache.balanceDirty(task);
   const taken = yield* guard.enter(task, slot, Operation.Write);
   let written = 0;
   try {
@@ -54,7 +61,10 @@ export function* write(
     const bytes = source.subarray(offset, offset + Math.min(length, engine.maxFileBytes - position));
     const writer = new Writer(task, engine, slot);
     try {
-      while (written < bytes.length) written += yield* writer.writePage(bytes, written, position + written);
+      while (written < bytes.length) {
+        written += yield* writer.writePage(bytes, written, position + written);
+        yield* relieve(task, engine);
+      }
     } catch (error) {
       if (written === 0 || !(error instanceof StoreError)) throw error;
     } finally {
@@ -64,8 +74,13 @@ export function* write(
   } finally {
     guard.leave(task, slot, taken);
   }
-  yield* engine.cache.balanceDirty(task);
   return written;
+}
+
+/** No page lock is held: what is too much goes to the device. Nobody is waited for, since i_rwsem is held. */
+function* relieve(task: Task, engine: Engine): Routine<void> {
+  const { cache, arena } = engine;
+  if (Atomics.load(arena.words, Header.PagesDirty) > dirtyLimitOf(cache)) yield* cache.writeSome(task, RELIEF_PAGES);
 }
 
 /** One write: what it knows of the extent map, and a promise of a block that it has not used yet. */
@@ -125,9 +140,8 @@ class Writer {
       if (!cache.created && !cache.tryLockPage(task, frame)) yield* cache.lockPage(task, frame);
       let isReady = false;
       try {
-        const state = engine.stateOf(frame);
-        if ((state & PageFlag.Detached) === 0) {
-          if ((state & PageFlag.Uptodate) === 0 && !coversPage) yield* cache.fillLocked(task, slot, frame, index);
+        if (!cache.isDetached(frame)) {
+          if (!coversPage && !cache.isUptodate(frame)) yield* cache.fillLocked(task, slot, frame, index);
           isReady = true;
         }
       } finally {
@@ -143,11 +157,11 @@ class Writer {
   /** Sees to it that the locked page has a block or the promise of one; false when there is no space left. */
   private *back(frame: Frame, index: number): Routine<boolean> {
     const { task, engine } = this;
-    if ((engine.stateOf(frame) & PageFlag.Uptodate) === 0) yield* this.setBlock(frame, index);
-    if (isBacked(engine, frame)) return true;
+    if (!engine.cache.isUptodate(frame)) yield* this.setBlock(frame, index);
+    if (isBacked(engine.cache, frame)) return true;
     if (this.promised > 0) this.promised--;
     else if (!engine.allocator.reserve(task, 1)) return false;
-    engine.cache.setReserved(task, frame);
+    engine.cache.setReserved(frame);
     return true;
   }
 
@@ -168,13 +182,13 @@ class Writer {
   }
 
   private copy(frame: Frame, bytes: Uint8Array, from: number, n: number, start: number): void {
-    const { task, engine } = this;
+    const { engine } = this;
     const { cache, blockBytes, zeros } = engine;
     const target = engine.frames.bytes(frame);
     target.set(from === 0 && n === bytes.length ? bytes : bytes.subarray(from, from + n), start);
-    if ((engine.stateOf(frame) & PageFlag.Uptodate) !== 0) return;
+    if (cache.isUptodate(frame)) return;
     if (n < blockBytes) target.set(zeros.subarray(n), n);
-    cache.markUptodate(task, frame);
+    cache.markUptodate(frame);
   }
 
   /** No lock but i_rwsem is held: blocks that were freed may become free by a commit. */
@@ -185,6 +199,3 @@ class Writer {
     this.promised++;
   }
 }
-
-/** Pages asked of the extent map at once. */
-const LOOKUP_PAGES = 4096;
