@@ -25,7 +25,9 @@ const MAY_IMPORT: Record<string, string[]> = {
   entry: ['root', 'locking', 'store', 'sync'],
   cli: ['entry'],
   workers: ['store', 'bench', 'entry'],
+  // Commands of the command line that ship beside it.
   bench: [
+    'cli',
     'entry',
     'root',
     'sync',
@@ -43,7 +45,12 @@ const MAY_IMPORT: Record<string, string[]> = {
 };
 
 /** Where programs start: these need no importer. */
-const ENTRIES = [/^src\/(index|worker)\.ts$/, /^src\/cli\/main\.ts$/, /^workers\//, /^bench\/.*main\.ts$/];
+const ENTRIES = [
+  /^src\/(index|worker)\.ts$/,
+  /^src\/cli\/main\.ts$/,
+  /^workers\//,
+  /^bench\/(.*main|compare\/published)\.ts$/,
+];
 
 /** Used by tests, which run the engine on it. */
 const FOR_TESTS = ['src/device/memory-device.ts'];
