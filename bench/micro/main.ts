@@ -9,6 +9,7 @@ import { clockSuite } from './clock.js';
 import { CLAIMS, type DeviceSizes, measureDevice } from './device.js';
 import { temporaryDirectory, withStore } from './fixture.js';
 import { awaitedHits, syncHits } from './hits.js';
+import { locksSuite } from './locks.js';
 import { claimLine, measure, reportSuite, type Suite } from './measure.js';
 import { namesTable, openLargeMs } from './scale.js';
 
@@ -37,6 +38,12 @@ async function hits(context: Context): Promise<void> {
   });
 }
 
+async function locks(context: Context): Promise<void> {
+  const { suite, close } = locksSuite();
+  await show(suite, context);
+  close();
+}
+
 async function device(context: Context): Promise<void> {
   const figures = await measureDevice(context.directory, context.isQuick ? QUICK : FULL);
   const rows = [...figures].map(([name, ns]) => [name, formatLatency(ns)]);
@@ -52,6 +59,7 @@ async function scale(context: Context): Promise<void> {
 
 const SUITES: Record<string, (context: Context) => Promise<void>> = {
   hits,
+  locks,
   device,
   scale,
   clock: (context) => show(clockSuite(), context),

@@ -60,7 +60,7 @@ export function claimLine({ name, other, atMost, atLeast }: Claim, figures: Figu
     return `${verdictOf(ratio >= atLeast)} ${name}: ${ratio.toFixed(2)} times as fast as ${other} (at least ${atLeast})`;
   }
   const ratio = a / b;
-  const bound = atMost === undefined ? '' : ` (at most ${atMost})`;
+  const bound = atMost === undefined ? '' : ` (at most ${atMost.toFixed(2)})`;
   return `${verdictOf(atMost === undefined || ratio <= atMost)} ${name}: ${ratio.toFixed(2)} times ${other}${bound}`;
 }
 
