@@ -22,6 +22,8 @@ import type { Task } from '../routine/task.js';
 import type { Frame } from '../units.js';
 import { isLocalDamage, type NamePath, type NameTree } from './name-tree.js';
 
+const NO_BYTES = new Uint8Array(0);
+
 /** Removes cell `index` of the path's leaf. */
 export function* removeFromLeaf(tree: NameTree, task: Task, path: NamePath, index: number): Routine<void> {
   const leaf = path.depth - 1;
@@ -39,11 +41,27 @@ function removeCell(tree: NameTree, task: Task, frame: Frame, index: number): vo
   removeName(tree.bytes(frame), tree.at(frame), index);
 }
 
+/**
+ * Removes a cell of an inner node. When it is the first one, the next cell takes over all names below its own, and what
+ * comes to be inserted between must stay in order: its own name goes.
+ */
+function removeChild(tree: NameTree, task: Task, frame: Frame, index: number): void {
+  removeCell(tree, task, frame, index);
+  if (index > 0 || tree.count(frame) === 0) return;
+  const child = tree.value(frame, 0);
+  removeName(tree.bytes(frame), tree.at(frame), 0);
+  insertName(tree.bytes(frame), tree.at(frame), tree.blockBytes, 0, child, NO_BYTES, 0);
+}
+
 /** Takes the path's leaf, which holds one name, out of the tree. */
 function* removeLeaf(tree: NameTree, task: Task, path: NamePath): Routine<void> {
   const leaf = path.depth - 1;
   let cut = leaf;
   while (cut > 1 && tree.count(path.frames[cut - 1]) === 1) cut--;
+  if (tree.count(path.frames[cut - 1]) === 1) {
+    yield* emptyTree(tree, task, path);
+    return;
+  }
   const before = yield* lastLeafBefore(tree, task, path);
   if (before !== 0) {
     const gone = path.frames[leaf];
@@ -51,9 +69,17 @@ function* removeLeaf(tree: NameTree, task: Task, path: NamePath): Routine<void> 
     setNextNameNode(tree.bytes(before), tree.at(before), nextNameNode(tree.bytes(gone), tree.at(gone)));
     tree.put(before);
   }
-  removeCell(tree, task, path.frames[cut - 1], path.indexes[cut - 1]);
+  removeChild(tree, task, path.frames[cut - 1], path.indexes[cut - 1]);
   for (let depth = cut; depth <= leaf; depth++) yield* tree.giveBackAt(task, path, depth);
   yield* shrink(tree, task, path, cut - 1);
+}
+
+/** The path is all there is (lowering the root failed before): its leaf becomes the root, empty. */
+function* emptyTree(tree: NameTree, task: Task, path: NamePath): Routine<void> {
+  const leaf = path.depth - 1;
+  removeCell(tree, task, path.frames[leaf], 0);
+  tree.setRoot(task, path.blocks[leaf]);
+  for (let depth = 0; depth < leaf; depth++) yield* tree.giveBackAt(task, path, depth);
 }
 
 /** The leaf to the left of the path's, pinned, or 0. */
