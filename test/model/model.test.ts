@@ -14,7 +14,7 @@ const SEED = Number(process.env['EMMENTAL_MODEL_SEED'] ?? Math.floor(Math.random
 const BLOCK_BYTES = [4096, 16_384, 65_536];
 
 const safe = schemes.filter((scheme) => scheme.safe).map((scheme) => scheme.name);
-const directory = temporaryDirectory();
+const directory = temporaryDirectory(true);
 
 describe('the engine agrees with plain arrays', () => {
   let run = 0;

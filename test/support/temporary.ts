@@ -1,11 +1,15 @@
-/** A directory for a test file, removed at its end. */
-import { mkdtempSync, rmSync } from 'node:fs';
+/**
+ * A directory for a test file, removed at its end. In memory where a test says so and the host has it: for tests of the
+ * engine, not of the disk.
+ */
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
 
-export function temporaryDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'emmental-test-'));
+export function temporaryDirectory(inMemory = false): string {
+  const parent = inMemory && existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+  const directory = mkdtempSync(join(parent, 'emmental-test-'));
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
   return directory;
 }
