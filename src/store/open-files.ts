@@ -7,9 +7,9 @@
  * that a record with a slot always stands for one reference.
  */
 import { StoreError } from '../errors.js';
-import { slotAt } from '../inode/inode.js';
+import { ErrorCursor } from '../file/sync.js';
 import type { Arena } from '../sync/arena.js';
-import { Inode, OpenFile, Thread, ThreadState } from '../sync/layout.js';
+import { OpenFile, Thread, ThreadState } from '../sync/layout.js';
 import type { Slot } from '../units.js';
 
 export class OpenFiles {
@@ -40,7 +40,7 @@ export class OpenFiles {
     words[at + OpenFile.Access] = access;
     words[at + OpenFile.ThreadGeneration] = words[this.threadAt(thread) + Thread.Generation];
     words[at + OpenFile.Generation] += 1;
-    words[at + OpenFile.ErrorSequence] = Atomics.load(words, slotAt(this.arena, slot) + Inode.ErrorSequence);
+    words[at + OpenFile.ErrorSequence] = new ErrorCursor(this.arena, slot).sequence;
     Atomics.store(words, at + OpenFile.Slot, slot + 1);
   }
 

@@ -1,7 +1,7 @@
 /** Making a whole store durable, and emptying it before it closes. */
 import type { StoreError } from '../errors.js';
 import type { Engine } from '../file/engine.js';
-import { FIRST_FILE_SLOT, slotAt } from '../inode/inode.js';
+import { FIRST_FILE_SLOT, sizeOf, slotAt } from '../inode/inode.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import { Inode } from '../sync/layout.js';
@@ -22,7 +22,10 @@ export function* syncStore(task: Task, engine: Engine): Routine<void> {
     const held = inodes.tryFind(task, ino);
     if (held === 0) continue;
     try {
-      failure ??= yield* cache.writeRange(task, held, 0, MAX_FILE_PAGES, { wait: true });
+      const size = sizeOf(arena, held);
+      const error = yield* cache.writeRange(task, held, 0, MAX_FILE_PAGES, { wait: true });
+      if (error === null) yield* inodes.advanceDiskSize(task, held, size);
+      failure ??= error;
     } finally {
       yield* inodes.release(task, held);
     }
