@@ -1,0 +1,116 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { emmental } from '../cli/emmental.js';
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'emmental-test-'));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+/** Temporary images go where the test sees them. */
+const run = (...args: string[]) => emmental(args, { env: { TMPDIR: directory } });
+
+interface Direction {
+  iops: number;
+  bw_bytes: number;
+  total_ios: number;
+  clat_ns: { N: number; percentile?: Record<string, number> };
+}
+interface Document {
+  jobs: { jobname: string; scheme: string; error: number; read: Direction; write: Direction }[];
+  storms: { kind: string; total_ops: number }[];
+  comparison?: { policy: string; schemes: { scheme: string; runs: number }[]; verdict: string[] };
+}
+
+test('bench: a mixed job with verify and storms', async () => {
+  const { code, stdout, stderr } = await run(
+    ...['bench', '--rw=randrw', '--bs=8k', '--size=16m', '--numjobs=3', '--runtime=1', '--verify=crc32c'],
+    ...['--random_distribution=zipf:1.2', '--punch=50/s', '--truncate=20/s', '--willneed=50/s', '--json'],
+  );
+  expect({ code, stderr: stderr.replace(/^(?!emmental:).*\n/gm, '') }).toEqual({ code: 0, stderr: '' });
+  const { jobs, storms } = JSON.parse(stdout.toString()) as Document;
+  expect(jobs).toHaveLength(1);
+  expect(jobs[0]).toMatchObject({ jobname: 'job', scheme: 'invalidate-lock', error: 0 });
+  for (const direction of [jobs[0].read, jobs[0].write]) {
+    expect(direction.iops).toBeGreaterThan(0);
+    expect(direction.clat_ns.N).toBe(direction.total_ios);
+    expect(direction.clat_ns.percentile?.['99.000000']).toBeGreaterThan(0);
+  }
+  expect(storms.map(({ kind }) => kind)).toEqual(['punch', 'truncate', 'willneed']);
+  for (const storm of storms) expect(storm.total_ops).toBeGreaterThan(0);
+  expect(readdirSync(directory)).toEqual([]);
+});
+
+test('bench: a job file under each scheme, on a device of its own that keeps its files', async () => {
+  const image = join(directory, 'own.img');
+  const jobs = join(directory, 'mixed.fio');
+  writeFileSync(jobs, '[global]\nsize=8m\nbs=4k\nnumber_ios=500\n[readers]\nrw=read\n[writers]\nrw=write\nfsync=100\n');
+  expect((await emmental(['format', image, '--size', '128m'])).code).toBe(0);
+  expect((await emmental(['cp', '-', `${image}:mine`], { input: Buffer.from('mine') })).code).toBe(0);
+  for (const scheme of ['invalidate-lock', 'i-rwsem', 'none']) {
+    const output = join(directory, `${scheme}.json`);
+    const { code, stdout } = await run(
+      ...['bench', jobs, `--device=${image}`, `--scheme=${scheme}`, '--output-format=json+', `--output=${output}`],
+    );
+    expect({ scheme, code, stdout: stdout.toString() }).toEqual({ scheme, code: 0, stdout: '' });
+    const result = JSON.parse(readFileSync(output, 'utf8')) as Document;
+    expect(result.jobs.map((job) => [job.jobname, job.read.total_ios, job.write.total_ios])).toEqual([
+      ['readers', 500, 0],
+      ['writers', 0, 500],
+    ]);
+  }
+  expect((await emmental(['ls', image])).stdout.toString()).toBe('mine\n');
+  expect((await emmental(['check', image])).stdout.toString()).toBe(`${image}: clean\n`);
+  rmSync(image);
+});
+
+test('bench does not overwrite a file that is there', async () => {
+  const image = join(directory, 'kept.img');
+  expect((await emmental(['format', image, '--size', '64m'])).code).toBe(0);
+  expect((await emmental(['cp', '-', `${image}:mine`], { input: Buffer.from('mine') })).code).toBe(0);
+  const { code, stderr } = await run('bench', '--rw=write', '--size=4m', '--filename=mine', `--device=${image}`);
+  expect(stderr).toContain("emmental: file 'mine' exists, and the job would overwrite it");
+  expect(code).toBe(1);
+  expect((await emmental(['cp', `${image}:mine`, '-'])).stdout.toString()).toBe('mine');
+});
+
+test('compare: interleaved runs, a table and a verdict', async () => {
+  const { code, stdout, stderr } = await run(
+    ...['compare', '--readers=2', '--writers=2', '--bs=8k', '--size=16m', '--runtime=0.5', '--repeats=2'],
+  );
+  expect(code).toBe(0);
+  const text = stdout.toString();
+  expect(text).toMatch(/invalidate-lock .*\n.*i-rwsem /);
+  expect(text).toMatch(/^Verdict: under invalidate-lock, reads are .* The rwsem policy was 'kernel'\.$/m);
+  const order = [...stderr.matchAll(/run \d of 4, ([a-z-]+): \S+ reads\/s, \S+ writes\/s/g)].map((match) => match[1]);
+  expect(order).toEqual(['invalidate-lock', 'i-rwsem', 'i-rwsem', 'invalidate-lock']);
+});
+
+test('compare: JSON, and another policy', async () => {
+  const { code, stdout } = await run(
+    ...['compare', '--scheme=invalidate-lock,none', '--policy=reader-preferring', '--rw=randread', '--numjobs=2'],
+    ...['--size=8m', '--runtime=0.3', '--repeats=1', '--output-format=json'],
+  );
+  expect(code).toBe(0);
+  const { jobs, comparison } = JSON.parse(stdout.toString()) as Document;
+  expect(jobs.map(({ scheme }) => scheme)).toEqual(['invalidate-lock', 'none']);
+  expect(comparison?.policy).toBe('reader-preferring');
+  expect(comparison?.schemes.map(({ scheme, runs }) => [scheme, runs])).toEqual([
+    ['invalidate-lock', 1],
+    ['none', 1],
+  ]);
+});
+
+test('Ctrl-C ends a benchmark, and takes its image away', async () => {
+  const { code, signal, stderr } = await emmental(['bench', '--size=8m', '--runtime=30'], {
+    env: { TMPDIR: directory },
+    interruptAt: 'warming: done',
+  });
+  expect({ code, signal }).toEqual({ code: null, signal: 'SIGINT' });
+  expect(stderr).toContain('emmental: interrupted by SIGINT');
+  expect(readdirSync(directory).filter((name) => name.startsWith('emmental-'))).toEqual([]);
+  expect(existsSync(directory)).toBe(true);
+});

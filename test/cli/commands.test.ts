@@ -1,0 +1,162 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { emmental } from './emmental.js';
+
+const MIB = 1024 * 1024;
+let directory: string;
+let image: string;
+let sparse: Buffer;
+
+async function done(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await emmental(args);
+  expect({ args, code, stderr }).toEqual({ args, code: 0, stderr: '' });
+  return stdout.toString();
+}
+
+async function json<T>(...args: string[]): Promise<T> {
+  return JSON.parse(await done(...args, '--json')) as T;
+}
+
+async function failed(message: string, ...args: string[]): Promise<void> {
+  const { code, stderr } = await emmental(args);
+  expect(stderr).toMatch(/^emmental: .*\n$/);
+  expect(stderr).toContain(message);
+  expect(code).toBe(1);
+}
+
+interface Stat {
+  size: number;
+  allocatedBytes: number;
+  extents: { position: number; length: number }[];
+}
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'emmental-test-'));
+  image = join(directory, 'disk.img');
+  // Data at both ends, and 6 MiB of zeros between them.
+  sparse = Buffer.alloc(8 * MIB + 123);
+  randomBytes(MIB).copy(sparse);
+  randomBytes(MIB + 123).copy(sparse, 7 * MIB);
+  await done('format', image, '--size', '128M', '--label', 'test');
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+test('format makes a sparse file of that size, and keeps its hands off what is there', async () => {
+  expect(statSync(image).size).toBe(128 * MIB);
+  expect(statSync(image).blocks * 512).toBeLessThan(16 * MIB);
+  await failed('EEXIST', 'format', image);
+  const info = await json<{ blockBytes: number; blocks: number; files: number }>('info', image);
+  expect(info).toMatchObject({ blockBytes: 4096, blocks: (128 * MIB) / 4096, files: 0 });
+  expect(await done('info', image)).toContain('128 MiB');
+});
+
+test('a file goes in and out with its holes', async () => {
+  const host = join(directory, 'sparse.bin');
+  const back = join(directory, 'back.bin');
+  writeFileSync(host, sparse);
+  expect(await json('cp', host, `${image}:data/sparse`)).toMatchObject({ bytes: sparse.length });
+  const stat = await json<Stat>('stat', `${image}:data/sparse`);
+  expect(stat.size).toBe(sparse.length);
+  expect(stat.allocatedBytes).toBeLessThan(3 * MIB);
+  expect(stat.extents[0].position).toBe(0);
+  await done('cp', `${image}:data/sparse`, back);
+  expect(readFileSync(back).equals(sparse)).toBe(true);
+  expect(statSync(back).blocks * 512).toBeLessThan(3 * MIB);
+  expect(await done('stat', `${image}:data/sparse`)).toMatch(/position.*device.*length/);
+});
+
+test('pipes carry a file in and out', async () => {
+  const piped = await emmental(['cp', '-', `${image}:piped`], { input: sparse });
+  expect({ code: piped.code, stderr: piped.stderr }).toEqual({ code: 0, stderr: '' });
+  expect((await json<Stat>('stat', `${image}:piped`)).allocatedBytes).toBeLessThan(3 * MIB);
+  const { code, stdout } = await emmental(['cp', `${image}:piped`, '-']);
+  expect(code).toBe(0);
+  expect(createHash('sha1').update(stdout).digest('hex')).toBe(createHash('sha1').update(sparse).digest('hex'));
+});
+
+test('copies within a store and between stores', async () => {
+  const other = join(directory, 'other.img');
+  await done('format', other, '--size', '64M');
+  await done('cp', `${image}:piped`, `${image}:twin`);
+  await done('cp', `${image}:twin`, `${other}:`);
+  expect((await emmental(['cp', `${other}:twin`, '-'])).stdout.equals(sparse)).toBe(true);
+  expect((await json<Stat>('stat', `${other}:twin`)).allocatedBytes).toBeLessThan(3 * MIB);
+  expect(await done('check', other)).toBe(`${other}: clean\n`);
+});
+
+test('ls, mv, rm', async () => {
+  for (const name of ['ls/b', 'ls/a', 'ls/é', 'ls/c:d']) {
+    await emmental(['cp', '-', `${image}:${name}`], { input: Buffer.from(name) });
+  }
+  expect(await done('ls', image, 'ls/')).toBe('ls/a\nls/b\nls/c:d\nls/é\n');
+  await done('mv', `${image}:ls/a`, 'ls/z');
+  await done('mv', `${image}:ls/b`, `${image}:ls/é`);
+  const entries = await json<{ name: string; size: number }[]>('ls', image, 'ls/');
+  expect(entries.map(({ name, size }) => [name, size])).toEqual([
+    ['ls/c:d', 6],
+    ['ls/z', 4],
+    ['ls/é', 4],
+  ]);
+  expect((await emmental(['cp', `${image}:ls/é`, '-'])).stdout.toString()).toBe('ls/b');
+  await done('rm', `${image}:ls/z`, `${image}:ls/c:d`, `${image}:ls/é`);
+  expect(await json('ls', image, 'ls/')).toEqual([]);
+  expect(await done('ls', image, '--long')).toMatch(/^ +\d+ +\d+ +\d+ \d{4}-\d\d-\d\dT[\d:]+Z data\/sparse\n/);
+});
+
+test('truncate and punch', async () => {
+  await done('truncate', `${image}:grown`, '1M', '--create');
+  expect(await json('stat', `${image}:grown`)).toMatchObject({ size: MIB, allocatedBytes: 0, extents: [] });
+  await done('cp', `${image}:piped`, `${image}:punched`);
+  await done('punch', `${image}:punched`, '4k', '1016k');
+  const stat = await json<Stat>('stat', `${image}:punched`);
+  expect(stat.size).toBe(sparse.length);
+  expect(stat.extents[0]).toMatchObject({ position: 0, length: 4096 });
+  const expected = Buffer.from(sparse).fill(0, 4096, MIB - 4096);
+  expect((await emmental(['cp', `${image}:punched`, '-'])).stdout.equals(expected)).toBe(true);
+});
+
+test('what cannot be done is said in one line, and changes nothing', async () => {
+  const missing = join(directory, 'missing.img');
+  await failed('ENOENT', 'info', missing);
+  await failed('ENOENT', 'cp', `${image}:nosuch`, '-');
+  await failed('ENOENT', 'truncate', `${image}:nosuch`, '1k');
+  await failed('ENOENT', 'rm', `${image}:nosuch`);
+  await failed('ENOENT', 'mv', `${image}:nosuch`, 'x');
+  await failed('ENAMETOOLONG', 'cp', `${image}:piped`, `${image}:${'x'.repeat(256)}`);
+  await failed('ENOENT', 'cp', join(directory, 'nosuch'), `${image}:x`);
+  const foreign = join(directory, 'foreign.img');
+  writeFileSync(foreign, Buffer.alloc(MIB));
+  await failed('no Emmental store', 'ls', foreign);
+  expect(existsSync(missing)).toBe(false);
+  expect(await done('check', image)).toBe(`${image}: clean\n`);
+});
+
+test('a copy that does not fit leaves the old file, and a clean store', async () => {
+  const small = join(directory, 'small.img');
+  await done('format', small, '--size', '16M');
+  await emmental(['cp', '-', `${small}:file`], { input: Buffer.from('old') });
+  const { code, stderr } = await emmental(['cp', '-', `${small}:file`], { input: randomBytes(32 * MIB) });
+  expect(stderr).toContain('ENOSPC');
+  expect(code).toBe(1);
+  expect((await emmental(['cp', `${small}:file`, '-'])).stdout.toString()).toBe('old');
+  expect(await done('ls', small)).toBe('file\n');
+  expect(await done('check', small)).toBe(`${small}: clean\n`);
+});
+
+test('check finds what is wrong, and says so with exit code 1', async () => {
+  const broken = join(directory, 'broken.img');
+  await done('format', broken, '--size', '16M');
+  const bytes = readFileSync(broken);
+  bytes[4096 + 100] ^= 1; // in the first bitmap
+  writeFileSync(broken, bytes);
+  const { code, stdout } = await emmental(['check', broken, '--json']);
+  expect(code).toBe(1);
+  const report = JSON.parse(stdout.toString()) as { clean: boolean; errors: { message: string }[] };
+  expect(report.clean).toBe(false);
+  expect(report.errors.length).toBeGreaterThan(0);
+  truncateSync(broken, 8 * MIB);
+  expect((await emmental(['check', broken])).code).toBe(1);
+});

@@ -1,0 +1,48 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { emmental } from './emmental.js';
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'emmental-test-'));
+  writeFileSync(join(directory, 'bad.fio'), '[global]\nbs=8k\n[job]\nrw=randread\nnosuch=1\n');
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+test.each([
+  [[], 'no command given'],
+  [['nosuch'], "unknown command 'nosuch'"],
+  [['format'], "missing required argument 'device'"],
+  [['format', 'x.img', '--size', '1q'], "--size '1q' is no size"],
+  [['format', 'x.img', '--sise', '1g'], "unknown option '--sise' (Did you mean --size?)"],
+  [['ls', 'a', 'b', 'c'], 'too many arguments'],
+  [['stat', 'x.img'], "'x.img' is no DEVICE:NAME"],
+  [['cp', 'x.img:', 'y'], 'names no file'],
+  [['truncate', 'x.img:f', '-1'], "SIZE '-1' is no size"],
+  [['punch', 'x.img:f', '1.0001', '1'], 'POSITION'],
+  [['bench', '--nosuch=1'], "unknown option '--nosuch=1'"],
+  [['bench', '--bs=8q'], "bs '8q' is no size"],
+  [['bench', '--report=x.html'], "unknown option '--report=x.html'"],
+  [['bench', '--scheme=nosuch'], 'scheme must be one of invalidate-lock, i-rwsem, none'],
+  [['bench', '--scheme=i-rwsem,none'], 'bench runs one scheme'],
+  [['compare', '--scheme=none'], 'compare needs two schemes'],
+  [['bench', 'bad.fio'], "bad.fio:5: unknown option 'nosuch'"],
+])('%j: one line, exit code 2, nothing made', async (args, message) => {
+  const { code, stdout, stderr } = await emmental(args, { cwd: directory });
+  expect(stderr).toMatch(/^emmental: .*\n$/);
+  expect(stderr).toContain(message);
+  expect(stdout.length).toBe(0);
+  expect(code).toBe(2);
+  expect(readdirSync(directory)).toEqual(['bad.fio']);
+});
+
+test('help and version are no errors', async () => {
+  for (const args of [['--help'], ['cp', '--help'], ['bench', '--help'], ['--version']]) {
+    const { code, stdout, stderr } = await emmental(args);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout.length).toBeGreaterThan(0);
+  }
+  expect((await emmental(['bench', '--help'])).stdout.toString()).toContain('--random_distribution');
+});
