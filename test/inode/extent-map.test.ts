@@ -1,0 +1,287 @@
+/** The extent map against an array of pages: random changes, deep trees, full devices, cold metadata. */
+import { describe, expect, it } from 'vitest';
+import {
+  CREDITS_CONVERT,
+  CREDITS_INSERT,
+  CREDITS_REMOVE_STEP,
+  CREDITS_SHIFT_STEP,
+  Extent,
+  SHIFT_DONE,
+} from '#dist/src/inode/extent-map.js';
+import { BlockRun, RunKind } from '#dist/src/pagecache/mapping-operations.js';
+import { runBlocking } from '#dist/src/routine/blocking-driver.js';
+import { MAX_FILE_PAGES } from '#dist/src/units.js';
+import { ExtentWorld, type ExtentWorldOptions, WORLD_SLOT } from '../support/extent-world.js';
+import { randomOf } from '../support/random.js';
+
+const PAGES = 1200;
+const MORE_CREDITS = 1000;
+
+/** What each page maps to: 0 a hole, else the block; negative for unwritten. */
+class Model {
+  pages: number[] = new Array(PAGES).fill(0);
+
+  extents(): Extent[] {
+    const list: Extent[] = [];
+    for (let page = 0; page < this.pages.length; page++) {
+      const value = this.pages[page] ?? 0;
+      if (value === 0) continue;
+      const last = list.at(-1);
+      const block = Math.abs(value);
+      const isNext =
+        last !== undefined &&
+        last.page + last.length === page &&
+        last.block + last.length === block &&
+        last.unwritten === value < 0;
+      if (isNext) last.length++;
+      else list.push({ page, block, length: 1, unwritten: value < 0 });
+    }
+    return list;
+  }
+}
+
+class Game {
+  readonly world: ExtentWorld;
+  readonly model = new Model();
+  /** Shifts leave neighbours that could be one extent. */
+  shifted = false;
+
+  constructor(
+    readonly random: (below: number) => number,
+    options: ExtentWorldOptions,
+  ) {
+    this.world = new ExtentWorld({ ...options, random: () => random(1000) / 1000 });
+  }
+
+  step(): void {
+    const { random } = this;
+    const kind = random(100);
+    if (kind < 45) this.insert();
+    else if (kind < 65) this.convert();
+    else if (kind < 85) this.remove();
+    else if (kind < 92) this.lookup();
+    else this.full();
+  }
+
+  insert(): void {
+    const { random, world, model } = this;
+    const page = random(PAGES);
+    let room = 0;
+    while (page + room < PAGES && model.pages[page + room] === 0 && room < 12) room++;
+    if (room === 0) return;
+    const length = 1 + random(room);
+    const block = this.freeRun(page, length);
+    if (block === 0) return;
+    const unwritten = random(2) === 0;
+    world.take(block, length);
+    try {
+      world.change(this.credits(CREDITS_INSERT), () =>
+        world.map.insert(world.task, WORLD_SLOT, page, block, length, unwritten),
+      );
+    } catch (error) {
+      world.giveBack(block, length);
+      throw error;
+    }
+    for (let i = 0; i < length; i++) model.pages[page + i] = unwritten ? -(block + i) : block + i;
+  }
+
+  /** Free blocks: next to a neighbour's when those are free, else anywhere. */
+  freeRun(page: number, length: number): number {
+    const { random, world, model } = this;
+    const before = Math.abs(model.pages[page - 1] ?? 0);
+    const after = Math.abs(model.pages[page + length] ?? 0);
+    const wishes = [before === 0 ? 0 : before + 1, after === 0 ? 0 : after - length];
+    if (random(4) === 0) wishes.length = 0;
+    for (let tries = 0; tries < 20; tries++) wishes.push(10 + random(8000));
+    for (const block of wishes) {
+      if (block < 10) continue;
+      let free = true;
+      for (let i = 0; i < length; i++) if (world.used[block + i] !== 0) free = false;
+      if (free) return block;
+    }
+    return 0;
+  }
+
+  convert(): void {
+    const { random, world, model } = this;
+    const list = model.extents();
+    if (list.length === 0) return;
+    const extent = list[random(list.length)];
+    const from = random(extent.length);
+    const count = 1 + random(extent.length - from);
+    const first = extent.page + from;
+    const piece = this.pieceOf(first, count);
+    world.change(this.credits(CREDITS_CONVERT), () =>
+      world.map.convert(world.task, WORLD_SLOT, first, piece, !extent.unwritten),
+    );
+    for (let i = 0; i < piece; i++) model.pages[first + i] *= -1;
+  }
+
+  /** After a shift an extent of the model may be several. */
+  pieceOf(first: number, count: number): number {
+    const run = new BlockRun();
+    runBlocking(this.world.task, this.world.map.lookup(this.world.task, WORLD_SLOT, first, run, count));
+    return run.length;
+  }
+
+  remove(): void {
+    const { random, world, model } = this;
+    const first = random(PAGES);
+    const end = random(10) === 0 ? MAX_FILE_PAGES : first + 1 + random(random(4) === 0 ? 400 : 12);
+    let page = first;
+    while (page < end) {
+      const from = page;
+      page = world.change(this.credits(CREDITS_REMOVE_STEP), () => world.map.remove(world.task, WORLD_SLOT, from, end));
+      expect(page).toBeGreaterThan(from);
+    }
+    model.pages.fill(0, first, Math.min(end, model.pages.length));
+  }
+
+  shift(): void {
+    const { random, world, model } = this;
+    const from = 1 + random(PAGES - 1);
+    const delta = random(2) === 0 ? -(1 + random(Math.min(from, 60))) : 1 + random(60);
+    if (delta < 0) {
+      for (let page = from + delta; page < from; ) {
+        const at = page;
+        page = world.change(this.credits(CREDITS_REMOVE_STEP), () =>
+          world.map.remove(world.task, WORLD_SLOT, at, from),
+        );
+      }
+      model.pages.splice(from + delta, -delta);
+      model.pages.push(...new Array(-delta).fill(0));
+    } else {
+      // What would pass the end of the model goes first.
+      for (let page = PAGES - delta; page < PAGES; ) {
+        const at = page;
+        page = world.change(this.credits(CREDITS_REMOVE_STEP), () =>
+          world.map.remove(world.task, WORLD_SLOT, at, PAGES),
+        );
+      }
+      model.pages.length = PAGES - delta;
+      model.pages.splice(Math.min(from, model.pages.length), 0, ...new Array(delta).fill(0));
+      while (model.pages.length < PAGES) model.pages.push(0);
+    }
+    this.shifted = true;
+    let resume: number | undefined;
+    do {
+      resume = world.change(this.credits(CREDITS_SHIFT_STEP), () =>
+        world.map.shift(world.task, WORLD_SLOT, from, delta, resume),
+      );
+      world.validate();
+    } while (resume !== SHIFT_DONE);
+  }
+
+  lookup(): void {
+    const { random, world, model } = this;
+    const page = random(PAGES + 10);
+    const max = 1 + random(50);
+    const run = new BlockRun();
+    if (!world.map.tryLookup(world.task, WORLD_SLOT, page, run, max)) {
+      expect(world.coldness).toBeGreaterThan(0);
+      runBlocking(world.task, world.map.lookup(world.task, WORLD_SLOT, page, run, max));
+    }
+    expect(run.length).toBeGreaterThan(0);
+    expect(run.length).toBeLessThanOrEqual(max);
+    const value = model.pages[page] ?? 0;
+    expect(run.kind).toBe(value === 0 ? RunKind.Hole : value < 0 ? RunKind.Unwritten : RunKind.Written);
+    for (let i = 0; i < run.length; i++) {
+      const found = model.pages[page + i] ?? 0;
+      expect(Math.abs(found)).toBe(value === 0 ? 0 : run.block + i);
+      expect(found < 0).toBe(run.kind === RunKind.Unwritten);
+    }
+    const after = model.pages[page + run.length] ?? 0;
+    const continues = value === 0 ? after === 0 : after === value + Math.sign(value) * run.length;
+    if (run.length < max && !this.shifted) expect(continues && after !== 0).toBe(false);
+  }
+
+  /** A device without a block left for nodes: changes fail, or need none; either way the tree is sound. */
+  full(): void {
+    const { world } = this;
+    world.allocationsLeft = this.random(2);
+    const before = JSON.stringify(this.list());
+    try {
+      this.insert();
+    } catch (error) {
+      expect((error as { code: string }).code).toBe('ENOSPC');
+      expect(JSON.stringify(this.list())).toBe(before);
+    }
+    world.allocationsLeft = Number.POSITIVE_INFINITY;
+  }
+
+  list(): Extent[] {
+    const { world } = this;
+    const list: Extent[] = [];
+    for (let page = 0; ; ) {
+      const extent = new Extent();
+      if (!runBlocking(world.task, world.map.next(world.task, WORLD_SLOT, page, extent))) return list;
+      list.push(extent);
+      page = extent.page + extent.length;
+    }
+  }
+
+  check(): void {
+    const expected = this.model.extents();
+    const { entries } = this.world.validate();
+    const list = this.list();
+    expect(list.length).toBe(entries);
+    if (!this.shifted) {
+      expect(list.map((e) => ({ ...e }))).toEqual(expected);
+      return;
+    }
+    const pages: number[] = new Array(PAGES).fill(0);
+    for (const { page, block, length, unwritten } of list) {
+      for (let i = 0; i < length; i++) pages[page + i] = unwritten ? -(block + i) : block + i;
+    }
+    expect(pages).toEqual(this.model.pages);
+  }
+
+  /** Trees of four entries a node are deeper than credits reckon with. */
+  credits(credits: number): number {
+    return this.world.nodeMax < 100 ? MORE_CREDITS : credits;
+  }
+}
+
+const SEED = Number(process.env.EMMENTAL_SEED ?? Math.floor(Math.random() * 2 ** 31));
+
+describe(`extent map, EMMENTAL_SEED=${SEED}`, () => {
+  const shapes: [string, ExtentWorldOptions][] = [
+    ['four entries a node', { maxEntries: 4, frames: 700, blockBytes: 1024 }],
+    ['five entries a node, cold metadata', { maxEntries: 5, frames: 700, blockBytes: 1024, coldness: 0.2 }],
+    ['nine entries a node', { maxEntries: 9, blockBytes: 1024 }],
+    ['whole nodes', { frames: 40 }],
+  ];
+  for (const [name, options] of shapes) {
+    it(`follows the model with ${name}`, () => {
+      const random = randomOf(SEED);
+      const game = new Game(random, options);
+      for (let i = 0; i < 600; i++) {
+        game.step();
+        game.check();
+      }
+      game.remove();
+      drain(game);
+    });
+
+    it(`follows the model through shifts with ${name}`, () => {
+      const random = randomOf(SEED + 1);
+      const game = new Game(random, options);
+      for (let i = 0; i < 250; i++) {
+        if (random(8) === 0) game.shift();
+        else game.step();
+        game.check();
+      }
+      drain(game);
+    });
+  }
+});
+
+function drain(game: Game): void {
+  const { world } = game;
+  for (let page = 0; page < MAX_FILE_PAGES; ) {
+    const from = page;
+    page = world.change(MORE_CREDITS, () => world.map.remove(world.task, WORLD_SLOT, from, MAX_FILE_PAGES));
+  }
+  expect(world.validate()).toEqual({ nodes: 0, entries: 0, height: 0 });
+  expect(world.usedCount).toBe(0);
+}
