@@ -215,33 +215,36 @@ export class InodeRecords {
   private *grow(task: Task): Routine<void> {
     const { unsigned } = this.arena;
     const lock = mapLockAt(this.arena, INODE_TABLE_SLOT);
+    const fresh: Frame[] = [];
     yield* acquireExclusive(task, lock);
     try {
-      const first = inodeTablePage(unsigned[Header.InodeHighWater], this.perBlock);
-      let goal = yield* this.extents.lookupNear(task, INODE_TABLE_SLOT, first, new BlockRun(), 1);
-      for (let page = first; page < first + GROW_BLOCKS; page++) {
-        if (unsigned[Header.InodeFreeHead] !== 0 && page === first) return;
-        goal = 1 + (yield* this.addBlock(task, page, goal));
+      if (unsigned[Header.InodeFreeHead] !== 0) return;
+      const page = inodeTablePage(unsigned[Header.InodeHighWater], this.perBlock);
+      try {
+        let goal = yield* this.extents.lookupNear(task, INODE_TABLE_SLOT, page, new BlockRun(), 1);
+        while (fresh.length < GROW_BLOCKS) goal = 1 + (yield* this.addBlock(task, page + fresh.length, goal, fresh));
+      } catch (error) {
+        if (fresh.length === 0) throw error;
       }
-    } catch (error) {
-      if (unsigned[Header.InodeFreeHead] === 0) throw error;
+      yield* lockMutex(task, this.mutex);
+      this.addRecords(task, page, fresh);
+      unlockMutex(task, this.mutex);
     } finally {
+      for (const frame of fresh) this.metadata.put(frame);
       releaseExclusive(task, lock);
     }
   }
 
-  /** Adds one block, for page `page` of the inode table; returns it. Fails only with nothing changed. */
-  private *addBlock(task: Task, page: number, goal: number): Routine<number> {
-    const { unsigned } = this.arena;
-    const first = firstInodeOfPage(page, this.perBlock);
-    const end = first + this.perBlock;
-    if (end > INO_MAX) throw new StoreError('ENOSPC', { detail: 'no inode number is left' });
+  /** Maps page `page` of the inode table to a new block; returns it, and adds its frame. Fails only with nothing changed. */
+  private *addBlock(task: Task, page: number, goal: number, fresh: Frame[]): Routine<number> {
+    if (firstInodeOfPage(page + 1, this.perBlock) > INO_MAX) {
+      throw new StoreError('ENOSPC', { detail: 'no inode number is left' });
+    }
     const block = yield* this.allocator.allocateMetadata(task, goal);
     let frame = 0 as Frame;
     try {
       frame = yield* this.metadata.create(task, block, BlockKind.Inodes, INODE_TABLE_INO);
       yield* this.extents.insert(task, INODE_TABLE_SLOT, page, block, 1, false);
-      yield* lockMutex(task, this.mutex);
     } catch (error) {
       if (frame !== 0) {
         this.metadata.put(frame);
@@ -250,18 +253,24 @@ export class InodeRecords {
       yield* this.allocator.free(task, block, 1);
       throw error;
     }
-    const view = this.frames.view(frame);
-    for (let ino = first; ino < end; ino++) {
-      const next = ino + 1 < end ? ino + 1 : unsigned[Header.InodeFreeHead];
-      view.setUint32(inodeRecordOffset(ino, this.perBlock) + InodeAt.Next, next, true);
-    }
-    this.journal.dirty(task, frame);
-    unsigned[Header.InodeFreeHead] = first;
-    unsigned[Header.InodeHighWater] = end;
-    unlockMutex(task, this.mutex);
-    this.metadata.put(frame);
-    this.resizeTable(task, (page + 1) * this.frames.blockBytes);
+    fresh.push(frame);
     return block;
+  }
+
+  /** Puts the records of new blocks, from page `first` of the table on, on the free list, the lowest number first. */
+  private addRecords(task: Task, first: number, fresh: Frame[]): void {
+    const { unsigned } = this.arena;
+    for (let i = fresh.length - 1; i >= 0; i--) {
+      const view = this.frames.view(fresh[i]);
+      const firstIno = firstInodeOfPage(first + i, this.perBlock);
+      for (let ino = firstIno + this.perBlock - 1; ino >= firstIno; ino--) {
+        view.setUint32(inodeRecordOffset(ino, this.perBlock) + InodeAt.Next, unsigned[Header.InodeFreeHead], true);
+        unsigned[Header.InodeFreeHead] = ino;
+      }
+      this.journal.dirty(task, fresh[i]);
+    }
+    unsigned[Header.InodeHighWater] = firstInodeOfPage(first + fresh.length, this.perBlock);
+    this.resizeTable(task, (first + fresh.length) * this.frames.blockBytes);
   }
 
   private resizeTable(task: Task, bytes: number): void {

@@ -228,8 +228,8 @@ export class InodeTable {
 
   /**
    * A new inode with one link and one reference, inside a handle (CREDITS_CREATE). `claimed` comes from `claimSlot`;
-   * without it ENOMEM is thrown when no slot is free at once. ENOSPC with nothing changed, and the claim given back. To
-   * undo: `markDeleted`, then `release`.
+   * without it ENOMEM is thrown when no slot is free at once. ENOSPC with nothing changed, and `claimed` still the
+   * caller's. To undo: `markDeleted`, then `release`.
    */
   *create(task: Task, claimed?: Slot): Routine<Slot> {
     const slot = claimed ?? this.slots.pick(task, true);
@@ -237,7 +237,7 @@ export class InodeTable {
     try {
       yield* this.records.take(task, slot);
     } catch (error) {
-      this.slots.unclaim(slot);
+      if (claimed === undefined) this.slots.unclaim(slot);
       throw error;
     }
     this.slots.ready(task, slot);

@@ -12,7 +12,7 @@ import { BlockRun, RunKind } from '#dist/src/pagecache/mapping-operations.js';
 import { runBlocking } from '#dist/src/routine/blocking-driver.js';
 import { MAX_FILE_PAGES } from '#dist/src/units.js';
 import { ExtentWorld, type ExtentWorldOptions, WORLD_SLOT } from '../support/extent-world.js';
-import { randomOf } from '../support/random.js';
+import { seededRandom } from '../support/random.js';
 
 const PAGES = 1200;
 const MORE_CREDITS = 1000;
@@ -240,6 +240,11 @@ class Game {
   credits(credits: number): number {
     return this.world.nodeMax < 100 ? MORE_CREDITS : credits;
   }
+}
+
+function randomOf(seed: number): (below: number) => number {
+  const chance = seededRandom(seed);
+  return (below) => Math.floor(chance() * below);
 }
 
 const SEED = Number(process.env.EMMENTAL_SEED ?? Math.floor(Math.random() * 2 ** 31));
