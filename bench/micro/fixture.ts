@@ -2,14 +2,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createStore, openStore } from '../../src/index.js';
-import { attachStore } from '../../src/worker.js';
+import { createStore, type OpenOptions, openStore, type Store } from '../../src/index.js';
+import { attachStore, type SyncStore } from '../../src/worker.js';
 import { Random } from '../workloads/random.js';
 import { fillPattern } from '../workloads/stamp.js';
-
-export type Store = Awaited<ReturnType<typeof openStore>>;
-export type SyncStore = ReturnType<typeof attachStore>;
-export type OpenOptions = NonNullable<Parameters<typeof openStore>[1]>;
 
 const MIB = 1024 * 1024;
 const WASM_PAGE_BYTES = 65536;

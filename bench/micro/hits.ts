@@ -2,7 +2,9 @@
 import { closeSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { alignedMemory, fillFile, type Store, type SyncStore, shuffledPositions } from './fixture.js';
+import type { Store } from '../../src/index.js';
+import type { SyncStore } from '../../src/worker.js';
+import { alignedMemory, fillFile, shuffledPositions } from './fixture.js';
 import type { Case, Suite } from './measure.js';
 
 const MIB = 1024 * 1024;

@@ -2,10 +2,10 @@
 
 import { formatSize } from '../../src/cli/size.js';
 import { UsageError } from '../../src/cli/usage-error.js';
-import { schemes } from '../../src/index.js';
+import { type Store, schemes } from '../../src/index.js';
 import { type CrewResult, runCrew } from './crew.js';
 import { byFile, filesOf, type Job, type Plan, readsOnly } from './plan.js';
-import { type RunContext, type Store, withStore } from './run-context.js';
+import { type RunContext, withStore } from './run-context.js';
 import { UNIT_BYTES_MIN } from './stamp.js';
 import { Figure } from './thread-memory.js';
 import type { PassTask, StampSettings } from './thread-task.js';

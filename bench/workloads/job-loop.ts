@@ -5,8 +5,8 @@
  * operation and the start of the next. With verify it is read twice, so that stamping and checking are not counted.
  */
 import { performance } from 'node:perf_hooks';
+import type { SyncFile } from '../../src/worker.js';
 import type { Histogram } from './histogram.js';
-import type { SyncFile } from './load-thread.js';
 import { makeOffsets, type Offsets } from './offsets.js';
 import type { Job } from './plan.js';
 import { Random } from './random.js';

@@ -4,7 +4,7 @@
  * Runs in a worker (workers/load.ts); blocks it freely. It knows the engine through `emmental/worker` only.
  */
 import { parentPort } from 'node:worker_threads';
-import { attachStore } from '../../src/worker.js';
+import { attachStore, type StoreHandle, type SyncFile, type SyncStore } from '../../src/worker.js';
 import { runJob } from './job-loop.js';
 import { runPass } from './pass.js';
 import { readsOnly } from './plan.js';
@@ -12,11 +12,8 @@ import { runStorm } from './storm.js';
 import { areaOf, Control, controlOf, type ThreadArea } from './thread-memory.js';
 import { isStorm, type ThreadData, type ThreadMessage, type ThreadTask } from './thread-task.js';
 
-export type SyncStore = ReturnType<typeof attachStore>;
-export type SyncFile = ReturnType<SyncStore['open']>;
-
 export function runLoadThread({ handle, task, thread, memory }: ThreadData): void {
-  const store = attachStore(handle as Parameters<typeof attachStore>[0]);
+  const store = attachStore(handle as StoreHandle);
   const control = controlOf(memory);
   const area = areaOf(memory, thread);
   try {

@@ -251,7 +251,7 @@ const RUN_OPTIONS: Table<RunOptions, 'run'> = {
   punch: { scope: 'run', value: rate, form: 'n/s', help: 'holes punched into the first file per second (0)' },
   truncate: { scope: 'run', value: rate, form: 'n/s', help: 'times per second its tail is cut off and put back (0)' },
   willneed: { scope: 'run', value: rate, form: 'n/s', help: 'WILLNEED advices of 2 MiB on it per second (0)' },
-  repeats: { scope: 'run', value: integer(1, 100), form: 'n', help: 'compare: runs of each scheme (3)' },
+  repeats: { scope: 'run', value: integer(1, 100), form: 'n', help: 'compare: runs of each scheme, interleaved (2)' },
 };
 
 export const OPTIONS: Readonly<Record<string, Option>> = { ...JOB_OPTIONS, ...RUN_OPTIONS };

@@ -1,5 +1,5 @@
 /** Once over a whole file in order: to lay it out before a run, to warm the cache, or to verify it afterwards. */
-import type { SyncFile } from './load-thread.js';
+import type { SyncFile } from '../../src/worker.js';
 import { Random } from './random.js';
 import { fillPattern, Stamp } from './stamp.js';
 import { Control, Figure, type ThreadArea } from './thread-memory.js';

@@ -25,7 +25,7 @@ export interface Plan {
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
 const DEFAULT_SEED = 0x6c1d;
-const DEFAULT_RUNTIME = 5;
+const DEFAULT_RUNTIME = 6;
 const DEFAULT_RAMP = 1;
 /** Of a page cache, beside the files: metadata, and slack for reclaim. */
 const CACHE_SLACK_BYTES = 64 * MIB;
@@ -39,7 +39,7 @@ const RUN_DEFAULTS: Omit<RunOptions, 'scheme' | 'cache'> = {
   punch: 0,
   truncate: 0,
   willneed: 0,
-  repeats: 3,
+  repeats: 2,
 };
 
 /** A file that leaves this machine most of its memory. */

@@ -1,10 +1,7 @@
 /** What the steps of a benchmark share, and how each of them opens the store. */
-import { openStore } from '../../src/index.js';
+import { type OpenOptions, openStore, type SchemeName, type Store } from '../../src/index.js';
 import type { Monitor } from './monitor.js';
 import type { Plan } from './plan.js';
-
-export type Store = Awaited<ReturnType<typeof openStore>>;
-type OpenOptions = NonNullable<Parameters<typeof openStore>[1]>;
 
 export interface RunContext {
   device: string;
@@ -15,7 +12,7 @@ export interface RunContext {
 
 function openOptions(plan: Plan, scheme: string): OpenOptions {
   return {
-    scheme: scheme as NonNullable<OpenOptions['scheme']>,
+    scheme: scheme as SchemeName,
     cacheBytes: plan.run.cache,
     dirtyRatio: plan.run.dirty_ratio,
     rwsemPolicy: plan.run.policy,

@@ -3,7 +3,7 @@
  * a second. One that cannot keep up does what it can, and does not catch up later.
  */
 import { performance } from 'node:perf_hooks';
-import type { SyncFile } from './load-thread.js';
+import type { SyncFile } from '../../src/worker.js';
 import { Random } from './random.js';
 import { Control, Figure, type ThreadArea } from './thread-memory.js';
 import type { StormTask } from './thread-task.js';

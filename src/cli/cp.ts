@@ -8,10 +8,11 @@ import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Command } from 'commander';
+import type { Store } from '../index.js';
 import { type Place, parsePlace } from './address.js';
 import { printJson } from './print.js';
 import { bytesProgress } from './progress.js';
-import { type Store, withFile, withStore } from './session.js';
+import { withFile, withStore } from './session.js';
 import {
   copySparse,
   hostSink,

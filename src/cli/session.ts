@@ -1,9 +1,5 @@
 /** A store for the length of one command: opened, used, and closed whatever happens. The first error is the one told. */
-import { openStore } from '../index.js';
-
-type OpenOptions = NonNullable<Parameters<typeof openStore>[1]>;
-export type Store = Awaited<ReturnType<typeof openStore>>;
-export type File = Awaited<ReturnType<Store['open']>>;
+import { type File, type OpenOptions, openStore, type Store } from '../index.js';
 
 /** Commands touch a byte once: a small cache and the fewest service threads do. */
 const CACHE_BYTES = 64 * 1024 * 1024;

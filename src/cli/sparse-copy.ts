@@ -5,8 +5,8 @@
  * zeros read there count as holes. A pipe has no positions: zeros are read as holes and written out in full.
  */
 import type { FileHandle } from 'node:fs/promises';
+import type { File } from '../index.js';
 import { interruption } from './interruption.js';
-import type { File } from './session.js';
 
 const CHUNK_BYTES = 1024 * 1024;
 /** Runs of zeros shorter than this are copied; it is the smallest block a store or a host file system has. */

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
 import { runJob } from '#dist/bench/workloads/job-loop.js';
-import type { SyncFile } from '#dist/bench/workloads/load-thread.js';
 import type { OptionValues } from '#dist/bench/workloads/option-table.js';
 import { runPass } from '#dist/bench/workloads/pass.js';
 import { makePlan } from '#dist/bench/workloads/plan.js';
 import { runStorm } from '#dist/bench/workloads/storm.js';
 import { allocateCrewMemory, areaOf, Control, controlOf, Figure } from '#dist/bench/workloads/thread-memory.js';
 import type { StampSettings } from '#dist/bench/workloads/thread-task.js';
+import type { SyncFile } from '#dist/src/worker.js';
 
 /** A file in memory that remembers what was done to it. */
 class MemoryFile {
