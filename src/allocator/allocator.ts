@@ -20,7 +20,7 @@ import { markFree, markUsed, nextFree, nextUsed } from '../format/bitmap.js';
 import { type Geometry, groupLength, groupOf, groupStart } from '../format/geometry.js';
 import type { DurableListener, Journal } from '../journal/journal.js';
 import type { Metadata } from '../journal/metadata.js';
-import type { Routine } from '../routine/effect.js';
+import { type Routine, TIMED_OUT } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
 import { GlobalLock, GROUP_LOCKS, Header, Mutex } from '../sync/layout.js';
@@ -40,6 +40,8 @@ export const ALLOCATE_METADATA_CREDITS = 2;
 
 /** Commits that a request waits for, for the sake of what they release, before it gives up. */
 const COMMITS_MAX = 4;
+/** How long a claim waits for another one to end, when all records for claims are taken. */
+const RECORD_WAIT_MS = 10_000;
 
 /** Makes the allocator's locks and records. Called once, by the opening thread, before the arena is shared. */
 export function initAllocator(arena: Arena): void {
@@ -106,7 +108,9 @@ export class Allocator implements DurableListener {
         yield* this.journal.commit(task);
         yield* this.releaseQuarantine(task);
       } else if (found === Found.NoRecord && task.handleDepth === 0) {
-        yield task.wait(Header.ExclusionWait, wait);
+        if ((yield task.wait(Header.ExclusionWait, wait, RECORD_WAIT_MS)) === TIMED_OUT) {
+          throw new StoreError('ENOMEM', { detail: 'too many blocks are claimed and not yet written' });
+        }
       } else {
         throw new StoreError('ENOSPC');
       }

@@ -51,11 +51,11 @@ export class CommitBuffer {
   take(task: Task, superblockCopy: number): void {
     assert(this.count === 0, 'a commit found blocks of another one in the commit buffer');
     this.gather(task);
-    const { arena, frames } = this.cache;
+    const { frames } = this.cache;
     for (let i = 0; i < this.count; i++) {
       const frame = this.frames[i] as Frame;
       this.slot(i).set(frames.bytes(frame));
-      this.blocks[i] = arena.unsigned[arena.layout.pageRecords + frame * Page.Words + Page.Index];
+      this.blocks[i] = this.cache.indexOf(frame);
       this.cache.clearDirty(task, METADATA, frame);
     }
     if (superblockCopy !== 0) this.takeSuperblockCopy(superblockCopy);
@@ -87,18 +87,24 @@ export class CommitBuffer {
   }
 
   /** The copies are durable: lets go of the pages. */
-  finish(): void {
+  finish(task: Task): void {
     for (let i = 0; i < this.count; i++) if (this.frames[i] !== 0) this.cache.unpin(this.frames[i] as Frame);
     this.count = 0;
+    this.cache.reclaim.announce(task);
   }
 
-  /** The copies did not reach the device: the pages are newer than it, and say so. */
+  /**
+   * The copies did not reach the device: the pages are newer than it, and say so. But not those of blocks freed meanwhile:
+   * they are detached, or about to be by who has them locked.
+   */
   giveBack(task: Task): void {
     for (let i = 0; i < this.count; i++) {
       const frame = this.frames[i] as Frame;
-      if (frame !== 0 && this.isAttached(frame)) this.cache.markDirty(task, METADATA, frame);
+      if (frame === 0 || !this.cache.tryLockPage(task, frame)) continue;
+      if (!this.cache.isDetached(frame)) this.cache.markDirty(task, METADATA, frame);
+      this.cache.unlockPage(task, frame);
     }
-    this.finish();
+    this.finish(task);
   }
 
   /** Pins the dirty pages. They stay on the list until `clearDirty`: whoever adds to it needs a handle. */
@@ -128,12 +134,6 @@ export class CommitBuffer {
 
   private isSuperblock(i: number): boolean {
     return this.blocks[i] === 0 || this.frames[i] === 0;
-  }
-
-  /** Freed meanwhile, a block has no page to be dirty. */
-  private isAttached(frame: Frame): boolean {
-    const { layout, words } = this.cache.arena;
-    return Atomics.load(words, layout.pageRecords + frame * Page.Words + Page.Mapping) === METADATA + 1;
   }
 
   private slot(i: number): Uint8Array {

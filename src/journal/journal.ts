@@ -32,7 +32,7 @@ import type { PageCache } from '../pagecache/page-cache.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
-import { GlobalLock, Header, Page, Thread, Journal as Word } from '../sync/layout.js';
+import { GlobalLock, Header, Thread, Journal as Word } from '../sync/layout.js';
 import { lockLeaf, unlockLeaf } from '../sync/leaf.js';
 import { LockMode, LockRank } from '../sync/lockdep.js';
 import { initMutex, tryLockMutex, unlockMutex } from '../sync/mutex.js';
@@ -180,8 +180,7 @@ export class Journal {
   dirty(task: Task, frame: Frame): void {
     assert(task.handleDepth > 0, 'metadata changed outside a transaction');
     const { words, at } = this;
-    if ((Atomics.load(words, this.arena.layout.pageRecords + frame * Page.Words + Page.State) & PageFlag.Dirty) !== 0)
-      return;
+    if ((this.cache.stateOf(frame) & PageFlag.Dirty) !== 0) return;
     Atomics.store(words, at + Word.Dirtied, words[at + Word.Running]);
     this.cache.markDirty(task, METADATA, frame);
     task.handleDirtied += 1;
@@ -312,7 +311,7 @@ export class Journal {
       blocks.giveBack(task);
       throw error;
     }
-    blocks.finish();
+    blocks.finish(task);
     Atomics.store(words, at + Word.Durable, transaction);
     this.announce(task);
   }

@@ -20,7 +20,7 @@ import { PageFlag } from '../pagecache/page.js';
 import type { PageCache } from '../pagecache/page-cache.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
-import { Header, Page } from '../sync/layout.js';
+import { Header } from '../sync/layout.js';
 import type { Frame, PageIndex, Slot } from '../units.js';
 import type { Journal } from './journal.js';
 
@@ -37,23 +37,31 @@ export class Metadata implements MappingOperations {
 
   /** The page of a cached block of that kind, pinned, or 0: then `get` it. */
   tryGet(_task: Task, block: number, kind: BlockKind): Frame {
-    const frame = this.cache.find(METADATA, block as PageIndex);
+    const { cache } = this;
+    const frame = cache.find(METADATA, block);
     if (frame === 0) return frame;
-    if (this.isUptodate(frame) && this.kindOf(frame) === kind) return frame;
-    this.cache.unpin(frame);
+    const state = cache.stateOf(frame);
+    if ((state & PageFlag.Uptodate) !== 0 && this.kindOf(frame) === kind) {
+      cache.touch(frame, state);
+      return frame;
+    }
+    cache.unpin(frame);
     return 0 as Frame;
   }
 
   /** The block's page, pinned. Throws EUCLEAN naming the structure and the block when the block is something else. */
   *get(task: Task, block: number, kind: BlockKind): Routine<Frame> {
-    if (block >= this.cache.arena.unsigned[Header.Blocks]) {
+    const { cache } = this;
+    if (block >= cache.arena.unsigned[Header.Blocks]) {
       throw corrupt(structureName(kind), block, 'past the end of the store');
     }
     for (;;) {
-      const frame = this.cache.find(METADATA, block as PageIndex);
+      const frame = cache.find(METADATA, block);
       if (frame !== 0) {
-        if (this.isUptodate(frame)) return this.checkKind(frame, block, kind);
-        this.cache.unpin(frame);
+        const state = cache.stateOf(frame);
+        cache.touch(frame, state);
+        if ((state & PageFlag.Uptodate) !== 0) return this.checkKind(frame, block, kind);
+        cache.unpin(frame);
       }
       yield* this.fill(task, block, kind);
     }
@@ -62,7 +70,7 @@ export class Metadata implements MappingOperations {
   /** A page of zeros with a block header, for a block just allocated; pinned, and in the running transaction. */
   *create(task: Task, block: number, kind: BlockKind, owner: number): Routine<Frame> {
     const { cache } = this;
-    const frame = yield* cache.findOrCreate(task, METADATA, block as PageIndex);
+    const frame = yield* cache.findOrCreate(task, METADATA, block);
     try {
       if (!cache.created) yield* cache.lockPage(task, frame);
       cache.frames.bytes(frame).fill(0);
@@ -85,7 +93,7 @@ export class Metadata implements MappingOperations {
   /** Drops the page of a block that is being freed: it leaves the running transaction unwritten. Inside the handle. */
   *forget(task: Task, block: number): Routine<void> {
     assert(task.handleDepth > 0, 'a metadata block is forgotten outside a transaction');
-    yield* this.cache.drop(task, METADATA, block as PageIndex, (block + 1) as PageIndex);
+    yield* this.cache.drop(task, METADATA, block, block + 1);
   }
 
   *map(_task: Task, _mapping: Slot, index: PageIndex, max: number, run: BlockRun): Routine<void> {
@@ -116,7 +124,7 @@ export class Metadata implements MappingOperations {
 
   private *fill(task: Task, block: number, kind: BlockKind): Routine<void> {
     try {
-      const locked = yield* this.cache.fill(task, METADATA, block as PageIndex, 1);
+      const locked = yield* this.cache.fill(task, METADATA, block, 1);
       if (locked === 0) return;
       try {
         // Waits like the holder of any lock of its structure: the filler waits for none of them.
@@ -138,16 +146,11 @@ export class Metadata implements MappingOperations {
     const found = this.kindOf(frame);
     if (found === kind) return frame;
     this.cache.unpin(frame);
-    throw corrupt(structureName(kind), block, `there is a ${structureName(found)}`);
+    throw corrupt(structureName(kind), block, `${structureName(found)} found there`);
   }
 
   private kindOf(frame: Frame): number {
     return this.cache.frames.view(frame).getUint32(HeaderAt.Kind, true);
-  }
-
-  private isUptodate(frame: Frame): boolean {
-    const { words, layout } = this.cache.arena;
-    return (Atomics.load(words, layout.pageRecords + frame * Page.Words + Page.State) & PageFlag.Uptodate) !== 0;
   }
 }
 
