@@ -1,0 +1,66 @@
+/** Real threads on one allocator and one journal: every block has one owner, and the sums are right at the end. */
+import { describe, expect, test } from 'vitest';
+import { Header, Journal as Word } from '#dist/src/sync/layout.js';
+import { Count, sumStatistics } from '#dist/src/sync/statistics.js';
+import { SharedDevice } from '../support/alloc-parts.mjs';
+import {
+  type AllocWorld,
+  BLOCK_BYTES,
+  formatForTest,
+  makeAllocWorld,
+  superblockOn,
+  usableBlocks,
+  usedOn,
+} from '../support/alloc-world.js';
+import { startThread } from '../support/threads.js';
+
+const JOBS = new URL('./alloc-jobs.mjs', import.meta.url);
+const THREADS = 5;
+const BLOCKS = 6 * 512;
+
+async function runThreads(world: AllocWorld, job: string, data: object): Promise<unknown[]> {
+  const threads = Array.from({ length: THREADS }, (_, seed) =>
+    startThread(world.arena, JOBS, job, { ...data, shared: world.shared, seed: seed + 1 }),
+  );
+  const reports = await Promise.all(threads.map((thread) => thread.report));
+  for (const report of reports) expect(report.message).toBeUndefined();
+  return reports.map((report) => report.result);
+}
+
+function newStore(): { deviceBuffer: SharedArrayBuffer; device: SharedDevice; world: AllocWorld } {
+  const deviceBuffer = new SharedArrayBuffer(BLOCKS * BLOCK_BYTES);
+  const device = new SharedDevice(deviceBuffer);
+  formatForTest(device, 512);
+  return { deviceBuffer, device, world: makeAllocWorld(device, { exclusions: 512 }) };
+}
+
+describe('threads on one allocator', () => {
+  test('own what they were given, alone', async () => {
+    const { deviceBuffer, device, world } = newStore();
+    const initial = usedOn(device, world.geometry);
+    const ownersBuffer = new SharedArrayBuffer(BLOCKS * 4);
+    const owners = new Int32Array(ownersBuffer);
+    for (const block of initial) owners[block] = -1;
+    const left = await runThreads(world, 'churn', { deviceBuffer, ownersBuffer, turns: 1500 });
+    world.run(world.journal.close(world.task));
+    const used = usedOn(device, world.geometry);
+    expect(used.size).toBe(initial.size + (left as number[]).reduce((a, b) => a + b, 0));
+    for (const block of used) expect(owners[block]).not.toBe(0);
+    expect(superblockOn(device, 0).blocksFree).toBe(usableBlocks(world.geometry) - used.size);
+    expect(world.free()).toBe(usableBlocks(world.geometry) - used.size);
+    expect(world.reserved()).toBe(0);
+    expect(world.arena.words[Header.ExclusionCount]).toBe(512);
+    expect(world.arena.words[Header.ExclusionClaims]).toBe(0);
+    expect(world.arena.words[world.arena.layout.journal + Word.Credits]).toBe(0);
+  });
+
+  test('share commits', async () => {
+    const { deviceBuffer, device, world } = newStore();
+    const initial = usedOn(device, world.geometry).size;
+    const turns = 300;
+    await runThreads(world, 'commits', { deviceBuffer, turns });
+    expect(usedOn(device, world.geometry).size).toBe(initial + THREADS * turns);
+    expect(sumStatistics(world.arena)[Count.Commits]).toBeLessThanOrEqual(THREADS * turns);
+    expect(superblockOn(device, 0).blocksFree).toBe(world.free());
+  });
+});
