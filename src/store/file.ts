@@ -324,8 +324,7 @@ export class File {
   private async writeAll(data: FileData, options: EncodingOption | undefined, position: number): Promise<void> {
     const encoding = (typeof options === 'string' ? options : options?.encoding) ?? 'utf8';
     const signal = typeof options === 'object' ? options?.signal : undefined;
-    const isPieces = typeof data === 'object' && data !== null && !ArrayBuffer.isView(data);
-    for await (const piece of isPieces ? (data as AsyncIterable<string | ArrayBufferView>) : [data]) {
+    for await (const piece of isIterable(data) ? data : [data]) {
       signal?.throwIfAborted();
       const bytes = dataBytes(piece, encoding);
       for (let done = 0; done < bytes.byteLength; ) {
@@ -379,6 +378,12 @@ export class File {
     // The last reference of a deleted file frees its blocks, which sleeps.
     if (slot >= 0) await this.client.call(Operation.Close, [this.record], null, ignore, this.name);
   }
+}
+
+/** Whether the data come in pieces; a string and a view are one each. */
+function isIterable(data: FileData): data is AsyncIterable<string | ArrayBufferView> {
+  if (typeof data !== 'object' || data === null || ArrayBuffer.isView(data)) return false;
+  return Symbol.asyncIterator in data || Symbol.iterator in data;
 }
 
 function ignore(): void {}

@@ -10,6 +10,7 @@ import { invalidArgType, StoreError } from '../errors.js';
 import { encodeName } from '../inode/name-bytes.js';
 import { Header, StoreState, Thread, ThreadState } from '../sync/layout.js';
 import { reapDeadThreads } from '../sync/threads.js';
+import { MAX_NAME_BYTES } from '../units.js';
 import { Access, checkBytes, parseFlags } from './arguments.js';
 import { File } from './file.js';
 import { decodeJson, encodeJson, Operation } from './operations.js';
@@ -107,8 +108,8 @@ export class Store {
   /** The files in byte order of their names. */
   async *list(options: ListOptions = {}): AsyncGenerator<ListEntry> {
     let left = options.limit === undefined ? Number.POSITIVE_INFINITY : checkBytes('limit', options.limit);
-    const { prefix } = options;
-    let { after } = options;
+    const prefix = bounded(options.prefix);
+    let after = bounded(options.after);
     while (left > 0) {
       this.check('list');
       const request = encodeJson({ prefix, after, limit: Math.min(LIST_BATCH, left) });
@@ -226,6 +227,13 @@ export class Store {
     this.check(syscall, name);
     if (this.session.readOnly) throw new StoreError('EROFS', { syscall, path: name });
   }
+}
+
+/** A text that compares with every name as the whole text does: longer than any, and no longer than a request carries. */
+function bounded(text: string | undefined): string | undefined {
+  if (typeof text !== 'string' || text.length <= MAX_NAME_BYTES + 1) return text;
+  const cut = text.slice(0, MAX_NAME_BYTES + 1);
+  return /[\ud800-\udbff]$/.test(cut) ? text.slice(0, MAX_NAME_BYTES + 2) : cut;
 }
 
 function ignore(): void {}

@@ -4,7 +4,7 @@
 import { StoreError, withPath } from '../errors.js';
 import { truncate } from '../file/truncate.js';
 import { sizeOf } from '../inode/inode.js';
-import { encodeName } from '../inode/name-bytes.js';
+import { encodeName, encodePrefix } from '../inode/name-bytes.js';
 import { Header } from '../sync/layout.js';
 import type { Slot } from '../units.js';
 import { Access, checkBytes, parseFlags } from './arguments.js';
@@ -108,8 +108,8 @@ export class SyncStore {
   listBatch(prefix: string | undefined, after: string | undefined, limit: number): ListEntry[] {
     this.check('list');
     const { session } = this;
-    const prefixBytes = prefix ? encodeName(prefix, 'list') : NO_BYTES;
-    const afterBytes = after ? encodeName(after, 'list') : NO_BYTES;
+    const prefixBytes = prefix === undefined ? NO_BYTES : encodePrefix(prefix, 'list');
+    const afterBytes = after === undefined ? NO_BYTES : encodePrefix(after, 'list', 'after');
     return session.run('list', session.namespace.list(session.task, prefixBytes, afterBytes, limit));
   }
 
