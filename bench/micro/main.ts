@@ -11,6 +11,7 @@ import { temporaryDirectory, withStore } from './fixture.js';
 import { awaitedHits, syncHits } from './hits.js';
 import { locksSuite } from './locks.js';
 import { claimLine, measure, reportSuite, type Suite } from './measure.js';
+import { metadataSuites } from './metadata.js';
 import { namesTable, openLargeMs } from './scale.js';
 
 const MIB = 1024 * 1024;
@@ -44,6 +45,16 @@ async function locks(context: Context): Promise<void> {
   close();
 }
 
+async function metadata(context: Context): Promise<void> {
+  const path = join(context.directory, 'metadata.img');
+  const extents = context.isQuick ? 1000 : 1_000_000;
+  await withStore(path, extents * 8192 + 256 * MIB, { cacheBytes: 128 * MIB }, async (store, sync) => {
+    const { suites, close } = metadataSuites(store, sync, extents);
+    for (const suite of suites) await show(suite, context);
+    close();
+  });
+}
+
 async function device(context: Context): Promise<void> {
   const figures = await measureDevice(context.directory, context.isQuick ? QUICK : FULL);
   const rows = [...figures].map(([name, ns]) => [name, formatLatency(ns)]);
@@ -60,6 +71,7 @@ async function scale(context: Context): Promise<void> {
 const SUITES: Record<string, (context: Context) => Promise<void>> = {
   hits,
   locks,
+  metadata,
   device,
   scale,
   clock: (context) => show(clockSuite(), context),
