@@ -6,7 +6,14 @@ export const BLOCK_BYTES: number;
 export const FILES: number;
 export const FILE_PAGES: number;
 export const BLOCKS: number;
-export const TABLE: { blocks: number; generations: number; written: number; reserved: number; free: number; words: number };
+export const TABLE: {
+  blocks: number;
+  generations: number;
+  written: number;
+  reserved: number;
+  free: number;
+  words: number;
+};
 export class SharedDevice implements Device {
   constructor(buffer: SharedArrayBuffer);
   readonly sizeBytes: number;

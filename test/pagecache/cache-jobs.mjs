@@ -116,7 +116,10 @@ class World {
     this.arena = arena;
     this.table = new Int32Array(data.table);
     this.frames = new Frames(data.buffers, BLOCK_BYTES, arena.layout.frames);
-    this.cache = new PageCache(arena, this.frames, new SharedDevice(data.device), { dirtyRatio: 0.4, dirtyExpireMs: 50 });
+    this.cache = new PageCache(arena, this.frames, new SharedDevice(data.device), {
+      dirtyRatio: 0.4,
+      dirtyExpireMs: 50,
+    });
     this.mapping = new TableMapping(this.table, arena);
     this.cache.operations = { files: this.mapping, metadata: this.mapping };
     task.driver.unpin = (frame) => this.cache.unpin(frame);

@@ -7,7 +7,7 @@ import { Header } from '#dist/src/sync/layout.js';
 import type { Slot } from '#dist/src/units.js';
 import { auditCache } from '../support/cache-audit.js';
 import { CacheWorld } from '../support/cache-world.js';
-import { hotSetWithScans, loop, LruModel, zipf } from '../support/traces.js';
+import { hotSetWithScans, LruModel, loop, zipf } from '../support/traces.js';
 
 const FILE = 1 as Slot;
 const FRAMES = 2048;

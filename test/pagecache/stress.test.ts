@@ -50,7 +50,12 @@ function share(frames: number, verify: boolean): Shared {
   const driver = new BlockingDriver(arena);
   driver.unpin = (frame) => cache.unpin(frame as never);
   const task = attachThread(arena, driver);
-  const data = { table: table.buffer as SharedArrayBuffer, buffers, device: device.bytes.buffer as SharedArrayBuffer, arrived: ARRIVED };
+  const data = {
+    table: table.buffer as SharedArrayBuffer,
+    buffers,
+    device: device.bytes.buffer as SharedArrayBuffer,
+    arrived: ARRIVED,
+  };
   return { arena, data, table, cache, device, task };
 }
 
@@ -73,7 +78,12 @@ describe('threads on one cache', () => {
       for (const [name, n] of Object.entries(counts)) totals[name] = (totals[name] ?? 0) + n;
     }
     const statistics = sumStatistics(arena);
-    console.log({ frames, ...totals, evictions: statistics[Count.Evictions], written: statistics[Count.WritebackPages] });
+    console.log({
+      frames,
+      ...totals,
+      evictions: statistics[Count.Evictions],
+      written: statistics[Count.WritebackPages],
+    });
     for (const n of Object.values(totals)) expect(n).toBeGreaterThan(0);
     if (frames < FILES * FILE_PAGES) expect(statistics[Count.Evictions]).toBeGreaterThan(0);
 
