@@ -5,7 +5,7 @@
  *   free ──claim──▶ claimed ──publish──▶ in use ──free──▶ quarantined ──transaction durable, discarded──▶ free
  *                      └──unclaim──▶ free
  *
- * 1. Claims and quarantined runs are exclusions (exclusions.ts): clear in the bitmaps, and not to be had.
+ * 1. Claims and quarantined runs are exclusions (exclusion-records.ts): clear in the bitmaps, and not to be had.
  * 2. A bitmap changes inside a journal handle, under its group's mutex. So after a commit the bitmaps on the device are
  *    exactly what the extent trees and metadata of that transaction say, and BlocksFree in the superblock is their sum.
  * 3. Freed blocks are neither reused nor discarded before the transaction that freed them is durable.
@@ -27,8 +27,10 @@ import { GlobalLock, GROUP_LOCKS, Header, Mutex } from '../sync/layout.js';
 import { LockRank } from '../sync/lockdep.js';
 import { initMutex, lockMutex, unlockMutex } from '../sync/mutex.js';
 import { Count, count } from '../sync/statistics.js';
-import { Exclusions, initExclusions } from './exclusions.js';
+import { Claims } from './claims.js';
+import { ExclusionRecords, initExclusions } from './exclusion-records.js';
 import { type ClaimedRun, Found, GroupSearch, Take } from './group-search.js';
+import { type BlockRange, Quarantine } from './quarantine.js';
 import { Space } from './space.js';
 
 /** Credits: metadata blocks that one call may dirty in its caller's handle. */
@@ -40,6 +42,8 @@ export const ALLOCATE_METADATA_CREDITS = 2;
 
 /** Commits that a request waits for, for the sake of what they release, before it gives up. */
 const COMMITS_MAX = 4;
+/** So many quarantined runs make a commit in the background worth while: searches look at them all. */
+const QUARANTINED_MAX = 4096;
 /** How long a claim waits for another one to end, when all records for claims are taken. */
 const RECORD_WAIT_MS = 10_000;
 
@@ -54,10 +58,13 @@ export function initAllocator(arena: Arena): void {
 }
 
 export class Allocator implements DurableListener {
-  private readonly exclusions: Exclusions;
+  private readonly records: ExclusionRecords;
+  private readonly claims: Claims;
+  private readonly quarantine: Quarantine;
   private readonly space: Space;
   private readonly groups: GroupSearch;
   private readonly block: ClaimedRun = { start: 0, length: 0 };
+  private readonly quarantinedMax: number;
 
   constructor(
     readonly arena: Arena,
@@ -65,9 +72,12 @@ export class Allocator implements DurableListener {
     readonly metadata: Metadata,
     readonly geometry: Geometry,
   ) {
-    this.exclusions = new Exclusions(arena);
-    this.space = new Space(arena, this.exclusions);
-    this.groups = new GroupSearch(arena, journal, metadata, this.exclusions, geometry);
+    this.records = new ExclusionRecords(arena);
+    this.claims = new Claims(this.records);
+    this.quarantine = new Quarantine(this.records);
+    this.space = new Space(arena, this.records);
+    this.groups = new GroupSearch(arena, journal, metadata, this.records, this.claims, this.quarantine, geometry);
+    this.quarantinedMax = Math.min(QUARANTINED_MAX, Math.floor(arena.layout.exclusions / 4));
     journal.listener = this;
   }
 
@@ -99,7 +109,7 @@ export class Allocator implements DurableListener {
    */
   *claim(task: Task, goal: number, length: number, run: ClaimedRun): Routine<void> {
     for (let commits = 0; ; ) {
-      const wait = this.exclusions.claimWait;
+      const wait = this.claims.waitSequence;
       const found = yield* this.groups.take(task, goal, length, Take.Claim, run);
       if (found === Found.Taken) return;
       const canCommit = task.handleDepth === 0 && this.space.quarantined > 0;
@@ -119,7 +129,7 @@ export class Allocator implements DurableListener {
 
   /** Gives back claimed blocks, all of a claim or part, that were not published. Their promises stay. */
   unclaim(task: Task, start: number, length: number): void {
-    this.exclusions.unclaim(task, this.groupOfRange(start, length), start, length);
+    this.claims.unclaim(task, this.groupOfRange(start, length), start, length);
   }
 
   /** Inside a handle: claimed blocks, all of a claim or part, are in use now, and `reservedPages` promises are kept. */
@@ -128,7 +138,7 @@ export class Allocator implements DurableListener {
     yield* this.changeBitmap(task, group, (bitmap) => {
       const first = start - groupStart(this.geometry, group);
       assert(nextUsed(bitmap, 0, first, first + length) === first + length, `blocks ${start}+${length} are in use`);
-      this.exclusions.publish(task, group, start, length, reservedPages);
+      this.claims.publish(task, group, start, length, reservedPages);
       markUsed(bitmap, 0, first, length);
       this.groups.addFree(group, -length);
     });
@@ -153,9 +163,10 @@ export class Allocator implements DurableListener {
       assert(nextFree(bitmap, 0, first, first + length) === first + length, `blocks ${start}+${length} are not in use`);
       markFree(bitmap, 0, first, length);
       this.groups.addFree(group, length);
-      this.exclusions.quarantine(task, group, start, length, this.journal.running);
+      this.quarantine.add(task, group, start, length, this.journal.running);
     });
     count(task, Count.BlocksFreed, length);
+    if (this.records.quarantined > this.quarantinedMax) this.journal.want(task);
   }
 
   /** Discards, and makes free again, what durable transactions freed. Commits call it; it waits for one in progress. */
@@ -165,18 +176,22 @@ export class Allocator implements DurableListener {
     yield* lockMutex(task, lock);
     try {
       const { durable, device } = this.journal;
-      if (device.canDiscard) {
-        for (const range of this.exclusions.durableRanges(task, durable))
-          yield* this.discard(task, range.start, range.length);
+      let released = 0;
+      for (const group of this.quarantine.takeGroups(task)) {
+        if (device.canDiscard) {
+          const ranges = yield* this.quarantine.durableRanges(task, group, durable);
+          for (const range of ranges) yield* this.discard(task, range);
+        }
+        released += yield* this.quarantine.release(task, group, durable);
       }
-      if (this.exclusions.release(task, durable) > 0) count(task, Count.QuarantineFlushes);
+      if (released > 0) count(task, Count.QuarantineFlushes);
     } finally {
       unlockMutex(task, lock);
     }
   }
 
   /** A device that will not discard keeps the old content, which nobody can read: no reason to fail anything. */
-  private *discard(task: Task, start: number, length: number): Routine<void> {
+  private *discard(task: Task, { start, length }: BlockRange): Routine<void> {
     const { blockBytes } = this.geometry;
     try {
       yield task.discard(this.journal.device, start * blockBytes, length * blockBytes);
@@ -188,7 +203,7 @@ export class Allocator implements DurableListener {
   private *changeBitmap(task: Task, group: number, change: (bitmap: Uint32Array) => void): Routine<void> {
     assert(task.handleDepth > 0, 'an allocation bitmap is changed outside a transaction');
     const frame = yield* this.groups.bitmap(task, group);
-    const lock = this.groups.lockOf(group);
+    const lock = this.records.groupLock(group);
     try {
       yield* lockMutex(task, lock);
       try {

@@ -20,12 +20,14 @@ import type { Metadata } from '../journal/metadata.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
-import { GlobalLock, GROUP_LOCKS, Group, Header, Mutex } from '../sync/layout.js';
+import { GlobalLock, Group, Header } from '../sync/layout.js';
 import { lockMutex, tryLockMutex, unlockMutex } from '../sync/mutex.js';
 import { Count, count } from '../sync/statistics.js';
 import type { Frame } from '../units.js';
 import { FoundRun, findRun } from './best-fit.js';
-import type { Exclusions } from './exclusions.js';
+import type { Claims } from './claims.js';
+import type { ExclusionRecords } from './exclusion-records.js';
+import type { Quarantine } from './quarantine.js';
 
 /** Bitmaps that one request reads from the device in the hope of a whole run, before it takes what it can get. */
 const UNREAD_MAX = 16;
@@ -77,7 +79,9 @@ export class GroupSearch {
     private readonly arena: Arena,
     private readonly journal: Journal,
     private readonly metadata: Metadata,
-    private readonly exclusions: Exclusions,
+    private readonly records: ExclusionRecords,
+    private readonly claims: Claims,
+    private readonly quarantine: Quarantine,
     readonly geometry: Geometry,
   ) {
     this.words = arena.words;
@@ -110,13 +114,9 @@ export class GroupSearch {
     return new Uint32Array(frames.segment(frame).buffer, frames.offset(frame), this.geometry.blockBytes / 4);
   }
 
-  lockOf(group: number): number {
-    return this.arena.layout.locks + GlobalLock.Groups + (group % GROUP_LOCKS) * Mutex.Words;
-  }
-
   /** Under the group's mutex: its clear bits changed by `blocks`. */
   addFree(group: number, blocks: number): void {
-    const at = this.groupAt(group) + Group.FreePlusOne;
+    const at = this.records.groupAt(group) + Group.FreePlusOne;
     if (this.words[at] !== 0) Atomics.add(this.words, at, blocks);
   }
 
@@ -172,7 +172,7 @@ export class GroupSearch {
   ): Routine<Found> {
     if (!this.mayHold(group, fit === Fit.Whole ? wanted.blocks : 1)) return Found.Nothing;
     const frame = yield* this.bitmap(task, group);
-    const lock = this.lockOf(group);
+    const lock = this.records.groupLock(group);
     try {
       if (waits) yield* lockMutex(task, lock);
       else if (!tryLockMutex(task, lock)) return Found.Nothing;
@@ -194,7 +194,7 @@ export class GroupSearch {
     if (found.length === 0 || !fits(found, goalBit, fit, wanted.blocks)) return Found.Nothing;
     const start = groupStart(this.geometry, group) + found.start;
     if (wanted.take === Take.Claim) {
-      if (!this.exclusions.claim(task, group, start, found.length)) return Found.NoRecord;
+      if (!this.claims.add(task, group, start, found.length)) return Found.NoRecord;
     } else {
       const wrong = markUsed(bitmap, 0, found.start, found.length);
       assert(wrong === 0, `group ${group}: the search found blocks in use`);
@@ -209,21 +209,26 @@ export class GroupSearch {
 
   /** Under the group's mutex: the best run into `found`, and what the search learnt into the hints. */
   private search(task: Task, group: number, bitmap: Uint32Array, goalBit: number, want: number): void {
-    const { exclusions, words } = this;
+    const { records, words } = this;
     count(task, Count.AllocatorSearches);
     const length = groupLength(this.geometry, group);
-    const at = this.groupAt(group);
+    const at = this.records.groupAt(group);
     if (words[at + Group.FreePlusOne] === 0)
       Atomics.store(words, at + Group.FreePlusOne, countFree(bitmap, 0, length) + 1);
-    const epoch = exclusions.epoch(group);
-    let searched = bitmap;
-    if (exclusions.isOverlaid(group)) {
-      searched = this.scratch;
-      searched.set(bitmap);
-      exclusions.overlay(task, group, searched, groupStart(this.geometry, group));
-    }
-    findRun(searched, 0, length, want, goalBit, this.found);
-    if (this.found.longest >= 0) exclusions.setLongest(task, group, epoch, this.found.longest);
+    const epoch = records.epoch(group);
+    findRun(this.overlaid(task, group, bitmap), 0, length, want, goalBit, this.found);
+    if (this.found.longest >= 0) records.setLongest(task, group, epoch, this.found.longest);
+  }
+
+  /** The group's bitmap with its exclusions marked as used; a copy where there are any. */
+  private overlaid(task: Task, group: number, bitmap: Uint32Array): Uint32Array {
+    const { claims, quarantine, scratch } = this;
+    if (claims.isEmpty(group) && quarantine.isEmpty(group)) return bitmap;
+    const start = groupStart(this.geometry, group);
+    scratch.set(bitmap);
+    const overlap = claims.overlay(task, group, scratch, start) + quarantine.overlay(group, scratch, start);
+    assert(overlap === 0, `group ${group}: ${overlap} excluded blocks are in use, or excluded twice`);
+    return scratch;
   }
 
   /** Gives group `expected` its bitmap, if it is the next one without. False: there is no such group. */
@@ -241,7 +246,7 @@ export class GroupSearch {
           initialiseBitmap(this.bitmapWords(frame), 0, geometry, expected);
           this.metadata.put(frame);
           const free = groupLength(geometry, expected) - fixedBlocksOf(geometry, expected);
-          Atomics.store(words, this.groupAt(expected) + Group.FreePlusOne, free + 1);
+          Atomics.store(words, this.records.groupAt(expected) + Group.FreePlusOne, free + 1);
           Atomics.store(words, Header.GroupsInitialised, expected + 1);
         }
       } finally {
@@ -258,7 +263,7 @@ export class GroupSearch {
     let best = 0;
     let longest = -1;
     for (let group = 0; group < this.initialised; group++) {
-      const known = this.exclusions.longest(group);
+      const known = this.records.longest(group);
       if (known === Number.POSITIVE_INFINITY || known <= longest) continue;
       longest = known;
       best = group;
@@ -267,21 +272,17 @@ export class GroupSearch {
   }
 
   private mayHold(group: number, blocks: number): boolean {
-    const freePlusOne = Atomics.load(this.words, this.groupAt(group) + Group.FreePlusOne);
+    const freePlusOne = Atomics.load(this.words, this.records.groupAt(group) + Group.FreePlusOne);
     if (freePlusOne !== 0 && freePlusOne - 1 < blocks) return false;
-    return this.exclusions.longest(group) >= blocks;
+    return this.records.longest(group) >= blocks;
   }
 
   private isUnread(group: number): boolean {
-    return Atomics.load(this.words, this.groupAt(group) + Group.FreePlusOne) === 0;
+    return Atomics.load(this.words, this.records.groupAt(group) + Group.FreePlusOne) === 0;
   }
 
   private get initialised(): number {
     return Atomics.load(this.words, Header.GroupsInitialised);
-  }
-
-  private groupAt(group: number): number {
-    return this.arena.layout.groupRecords + group * Group.Words;
   }
 }
 

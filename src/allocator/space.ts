@@ -12,7 +12,7 @@
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
 import { Header } from '../sync/layout.js';
-import type { Exclusions } from './exclusions.js';
+import type { ExclusionRecords } from './exclusion-records.js';
 
 const METADATA_RESERVE_MAX = 64;
 /** Small devices keep back a smaller part. */
@@ -27,7 +27,7 @@ export class Space {
 
   constructor(
     arena: Arena,
-    private readonly exclusions: Exclusions,
+    private readonly records: ExclusionRecords,
   ) {
     this.words = arena.words;
     this.unsigned = arena.unsigned;
@@ -42,7 +42,7 @@ export class Space {
       const reserved = Atomics.load(this.words, Header.BlocksReserved);
       const free = Atomics.load(this.words, Header.BlocksFree) >>> 0;
       if (!this.suffices(free, reserved >>> 0, pages)) {
-        this.exclusions.counters(task, this.counters);
+        this.readCounters(task);
         if (!this.suffices(this.counters.free, this.counters.reserved, pages)) return false;
         continue;
       }
@@ -57,13 +57,22 @@ export class Space {
 
   /** Whether the promise could be made once all quarantined blocks are free. */
   wouldSuffice(task: Task, pages: number): boolean {
-    this.exclusions.counters(task, this.counters);
+    this.readCounters(task);
     const { free, reserved, quarantined } = this.counters;
     return this.suffices(free + quarantined, reserved, pages);
   }
 
   get quarantined(): number {
     return this.unsigned[Header.BlocksQuarantined];
+  }
+
+  private readCounters(task: Task): void {
+    const { counters, unsigned } = this;
+    this.records.enter(task);
+    counters.free = unsigned[Header.BlocksFree];
+    counters.reserved = unsigned[Header.BlocksReserved];
+    counters.quarantined = unsigned[Header.BlocksQuarantined];
+    this.records.leave(task);
   }
 
   private suffices(free: number, reserved: number, pages: number): boolean {

@@ -46,6 +46,9 @@ const METADATA = 0 as Slot;
 const EVERYBODY = Number.POSITIVE_INFINITY;
 /** Blocks of the commit buffer that no credit buys: the superblock and its copy. */
 const OVERHEAD_BLOCKS = 2;
+/** A transaction takes at most so many frames of the cache, since they cannot be evicted; small caches give more. */
+const FRAMES_SHARE = 4;
+const CAPACITY_MIN = 128;
 const EIO = 5;
 /** Claims hold at most one exclusion record in so many; the rest is for what handles free. */
 export const CLAIM_SHARE = 4;
@@ -87,8 +90,9 @@ export class Journal {
     this.at = arena.layout.journal;
     this.stateLock = arena.layout.locks + GlobalLock.JournalState;
     this.commitLock = arena.layout.locks + GlobalLock.Commit;
-    this.capacity = Math.floor(buffer.byteLength / blockBytes) - OVERHEAD_BLOCKS;
-    const { exclusions, threads } = arena.layout;
+    const { exclusions, threads, frames } = arena.layout;
+    const room = Math.floor(buffer.byteLength / blockBytes) - OVERHEAD_BLOCKS;
+    this.capacity = Math.min(room, Math.max(CAPACITY_MIN, Math.floor(frames / FRAMES_SHARE)));
     this.creditsMax = Math.min(this.capacity, exclusions - Math.ceil(exclusions / CLAIM_SHARE) - threads);
   }
 
@@ -200,20 +204,18 @@ export class Journal {
     yield* this.commitThrough(task, Atomics.load(words, at + Word.Dirtied), flush | 0);
   }
 
-  /** Asks the service threads to commit the running transaction soon. */
+  /** Asks the background thread to commit the running transaction soon; it asks `isWanted`. */
   want(task: Task): void {
     const { words, at } = this;
     const running = Atomics.load(words, at + Word.Running);
-    if (Atomics.exchange(words, at + Word.Wanted, running) !== running) task.driver.wake(at + Word.Wanted, EVERYBODY);
+    if (Atomics.exchange(words, at + Word.Wanted, running) === running) return;
+    Atomics.add(words, Header.WritebackWork, 1);
+    task.driver.wake(Header.WritebackWork, EVERYBODY);
   }
 
-  /** Sleeps until somebody wants a commit in the background (true) or the time is over (false). For a service thread. */
-  *waitWanted(task: Task, timeoutMs: number): Routine<boolean> {
-    const { words, at } = this;
-    const seen = Atomics.load(words, at + Word.Wanted);
-    if (!reached(Atomics.load(words, at + Word.Durable), seen)) return true;
-    yield task.wait(at + Word.Wanted, seen, timeoutMs);
-    return !reached(Atomics.load(words, at + Word.Durable), Atomics.load(words, at + Word.Wanted));
+  /** Whether somebody asked for a commit that has not happened. */
+  get isWanted(): boolean {
+    return !reached(this.durable, Atomics.load(this.words, this.at + Word.Wanted));
   }
 
   /** Writes the store's state into the superblock and its copy, durably. */

@@ -91,7 +91,7 @@ export const enum Header {
   ExclusionClaims,
   /** Incremented when a claim's record comes free while there was none for claims; claimers sleep on it. */
   ExclusionWait,
-  /** First group with quarantined blocks, + 1 (Group.QuarantineNext). Under the exclusions lock. */
+  /** List of groups with quarantined blocks (Group.QuarantineNext): its first group + 2. Under the exclusions lock. */
   QuarantineGroups,
   /** When somebody last looked for dead threads, in whole milliseconds, wrapping; compare-exchange by who looks next. */
   ReapedAt,
@@ -251,7 +251,7 @@ export const enum Journal {
   Credits,
   /** Error that stopped the journal for good (a StoreError's errno, positive), or 0. */
   Error,
-  /** Transaction that somebody wants committed in the background; a service thread sleeps on it. Atomics.store. */
+  /** Transaction that somebody wants committed in the background. Atomics.exchange. */
   Wanted,
   /** Last transaction in which a block was dirtied; Atomics.store inside a handle. */
   Dirtied,
@@ -344,21 +344,22 @@ export const enum Group {
   LongestPlusOne,
   /** Incremented whenever excluded blocks become free again; a search's result is dropped when it changed. Exclusions lock. */
   Epoch,
-  /** First exclusion record of claims, and of quarantined runs, + 1. Under the Exclusions lock. */
+  /** First exclusion record of claims, from 1. Under the Exclusions lock. */
   Claims,
+  /** First exclusion record of quarantined runs, from 1. Changes under the group lock. */
   Quarantine,
-  /** Next group with quarantined runs, + 1. Under the Exclusions lock. */
+  /** Next group on the list of those with quarantined runs, + 2; 1 at its end, 0 off it. Under the Exclusions lock. */
   QuarantineNext,
   Words = 8,
 }
 
-/** Blocks that the bitmap calls free but nobody may allocate. Under the Exclusions lock. */
+/** Blocks that the bitmap calls free but nobody may allocate. Under the lock of its chain, or the Exclusions lock when free. */
 export const enum Exclusion {
   Start,
   Length,
   /** Transaction that freed them; unused in a claim. */
   Transaction,
-  /** Next record of the chain or of the free list, + 1. */
+  /** Next record of the chain or of the free list, from 1. */
   Next,
   Words,
 }

@@ -298,20 +298,15 @@ describe('credits', () => {
     expect(world.arena.words[world.arena.layout.journal + Word.Handles]).toBe(0);
   });
 
-  test('a full half of the buffer wakes the background', () => {
-    const scheduler = new Scheduler(world.arena);
-    let wanted: boolean | null = null;
-    scheduler.spawn('background', function* (task) {
-      wanted = yield* world.journal.waitWanted(task, Number.POSITIVE_INFINITY);
-      yield* world.journal.commit(task);
-    });
-    expect(scheduler.run()).toEqual({ background: 'asleep' });
-    scheduler.spawn('worker', function* (task) {
-      for (let i = 0; i < 40; i++) yield* inHandle(world, task, 3, () => addBlock(task, i));
-    });
-    scheduler.finish();
-    expect(wanted).toBe(true);
-    expect(world.run(world.journal.waitWanted(world.task, 1))).toBe(false);
+  test('a full half of the buffer asks the background for a commit', () => {
+    const { arena, journal, task } = world;
+    const work = arena.words[Header.WritebackWork];
+    expect(journal.isWanted).toBe(false);
+    for (let i = 0; i < 40; i++) world.inHandle(3, () => addBlock(task, i));
+    expect(journal.isWanted).toBe(true);
+    expect(arena.words[Header.WritebackWork]).toBe(work + 1);
+    world.run(journal.commit(task));
+    expect(journal.isWanted).toBe(false);
   });
 });
 
