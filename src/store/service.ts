@@ -91,7 +91,7 @@ function serveBackground(session: Session): void {
     while (readOneWindow(session, window));
     const written = writeBackSome(session);
     const now = session.task.driver.now();
-    if (now - committedAt >= COMMIT_INTERVAL_MS) {
+    if (now - committedAt >= COMMIT_INTERVAL_MS || session.engine.journal.isWanted) {
       committedAt = now;
       commitQuietly(session);
     }
