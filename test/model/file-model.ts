@@ -1,50 +1,48 @@
 /** A file as a plain array of bytes: what the engine must agree with, byte for byte and size for size. */
 
 export class FileModel {
-  bytes = new Uint8Array(0);
+  size = 0;
+  /** Bytes past the size are zeros. */
+  private readonly all: Uint8Array;
 
-  get size(): number {
-    return this.bytes.length;
+  constructor(maxBytes: number) {
+    this.all = new Uint8Array(maxBytes);
   }
 
-  private resize(size: number): void {
-    const next = new Uint8Array(size);
-    next.set(this.bytes.subarray(0, size));
-    this.bytes = next;
+  get bytes(): Uint8Array {
+    return this.all.subarray(0, this.size);
   }
 
   read(position: number, length: number): Uint8Array {
-    return this.bytes.subarray(Math.min(position, this.size), Math.min(position + length, this.size));
+    return this.all.subarray(Math.min(position, this.size), Math.min(position + length, this.size));
   }
 
   write(position: number, data: Uint8Array): void {
-    if (position + data.length > this.size) this.resize(position + data.length);
-    this.bytes.set(data, position);
+    this.all.set(data, position);
+    this.grow(position + data.length);
   }
 
   truncate(size: number): void {
-    this.resize(size);
+    if (size < this.size) this.all.fill(0, size, this.size);
+    this.size = size;
   }
 
   zero(position: number, length: number): void {
-    this.bytes.fill(0, Math.min(position, this.size), Math.min(position + length, this.size));
+    this.all.fill(0, position, Math.min(position + length, this.size));
   }
 
   grow(size: number): void {
-    if (size > this.size) this.resize(size);
+    this.size = Math.max(this.size, size);
   }
 
   collapse(position: number, length: number): void {
-    const next = new Uint8Array(this.size - length);
-    next.set(this.bytes.subarray(0, position));
-    next.set(this.bytes.subarray(position + length), position);
-    this.bytes = next;
+    this.all.copyWithin(position, position + length, this.size);
+    this.truncate(this.size - length);
   }
 
   insert(position: number, length: number): void {
-    const next = new Uint8Array(this.size + length);
-    next.set(this.bytes.subarray(0, position));
-    next.set(this.bytes.subarray(position), position + length);
-    this.bytes = next;
+    this.all.copyWithin(position + length, position, this.size);
+    this.all.fill(0, position, position + length);
+    this.size += length;
   }
 }

@@ -75,13 +75,13 @@ export class ModelRun {
   }
 
   private async open(): Promise<void> {
-    const { image, blockBytes, scheme, cachePages } = this.options;
+    const { image, blockBytes, scheme, cachePages, fileBytes } = this.options;
     this.store = await openStore(image, { cacheBytes: cachePages * blockBytes, scheme, threads: 2, verify: true });
     this.sync = attachStore(this.store.handle);
     if (this.entries.length === 0) {
       for (let i = 0; i < FILES; i++) {
         const name = `file-${i}`;
-        this.entries.push({ name, file: this.sync.open(name, 'w+'), model: new FileModel() });
+        this.entries.push({ name, file: this.sync.open(name, 'w+'), model: new FileModel(fileBytes) });
       }
     } else {
       for (const entry of this.entries) entry.file = this.sync.open(entry.name, 'r+');
@@ -113,7 +113,7 @@ export class ModelRun {
     if (kind < 0.25) return 1 + this.below(64);
     if (kind < 0.6) return 1 + this.below(blockBytes * 2);
     if (kind < 0.75) return blockBytes * (1 + this.below(4));
-    return 1 + this.below(blockBytes * 12);
+    return 1 + this.below(blockBytes * 8);
   }
 
   private data(length: number): Uint8Array {
@@ -144,8 +144,8 @@ export class ModelRun {
     else if (kind < 0.94) this.advise(entry);
     else if (kind < 0.96) this.seek(entry);
     else if (kind < 0.975) this.names(entry);
-    else if (kind < 0.985) this.compareWhole(entry);
-    else if (kind < 0.998) this.syncOne(entry);
+    else if (kind < 0.98) this.compareWhole(entry);
+    else if (kind < 0.9993) this.syncOne(entry);
     else await this.reopen(entry);
     if (entry.file.stat().size !== entry.model.size) {
       throw new Error(`size is ${entry.file.stat().size}, not ${entry.model.size}`);
