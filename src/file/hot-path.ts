@@ -13,13 +13,15 @@
  *  4. A write hit takes all its pages before it copies a byte, and never makes the file grow by more than those pages
  *     hold: invariants 1 to 3 of write.ts hold without it ever having to undo anything.
  */
-import { setSize, sizeOf, touchModified } from '../inode/inode.js';
+import { setSize, sizeForHit, sizeOf, touchModified } from '../inode/inode.js';
 import { Operation } from '../locking/schemes.js';
 import { dirtyLimitOf, wakeBackground } from '../pagecache/dirty-limit.js';
+import type { Frames } from '../pagecache/frames.js';
 import type { Lookup } from '../pagecache/lookup.js';
 import { PageFlag } from '../pagecache/page.js';
 import type { Task } from '../routine/task.js';
-import { Header, Page } from '../sync/layout.js';
+import type { Arena } from '../sync/arena.js';
+import { Header } from '../sync/layout.js';
 import { Count, count } from '../sync/statistics.js';
 import type { Frame, Slot } from '../units.js';
 import type { Engine } from './engine.js';
@@ -38,8 +40,9 @@ const NO_BYTES = new Uint8Array(0);
 const NO_WORDS = new Uint32Array(0);
 
 export class HotPath {
+  private readonly arena: Arena;
+  private readonly frames: Frames;
   private readonly words: Int32Array;
-  private readonly records: number;
   private readonly lookup: Lookup;
   private readonly blockBytes: number;
   private readonly pagesPerByte: number;
@@ -55,7 +58,8 @@ export class HotPath {
   constructor(readonly engine: Engine) {
     const { arena, guard, blockBytes } = engine;
     this.words = arena.words;
-    this.records = arena.layout.pageRecords;
+    this.arena = arena;
+    this.frames = engine.frames;
     this.lookup = engine.cache.lookup;
     this.dirtyLimit = dirtyLimitOf(engine.cache);
     this.blockBytes = blockBytes;
@@ -127,22 +131,21 @@ export class HotPath {
     length: number,
     positionBytes: number,
   ): number {
-    const { blockBytes, lookup } = this;
-    const { arena } = this.engine;
+    const { blockBytes, lookup, arena } = this;
     let done = 0;
     while (done < length) {
       const at = positionBytes + done;
       const index = Math.floor(at * this.pagesPerByte);
       const frame = lookup.findHit(task.record, slot, index);
       if (frame === 0) break;
-      const state = Atomics.load(this.words, this.records + frame * Page.Words + Page.State);
+      const state = lookup.hitState;
       if ((state & (PageFlag.Uptodate | PageFlag.Readahead)) !== PageFlag.Uptodate) {
         lookup.unpinHit(task.record, frame);
         break;
       }
       const start = at - index * blockBytes;
       const room = blockBytes - start;
-      const n = Math.max(Math.min(length - done, room, sizeOf(arena, slot) - at), 0);
+      const n = Math.max(Math.min(length - done, room, sizeForHit(arena, slot) - at), 0);
       if (n > 0) this.copyPage(frame, start, target, targetOffset + done, n);
       if ((state & (PageFlag.Frequency | PageFlag.Prefetched)) !== PageFlag.Frequency) {
         if (lookup.touch(frame, state)) count(task, Count.ReadaheadUsed);
@@ -156,7 +159,7 @@ export class HotPath {
   }
 
   private copyPage(frame: Frame, start: number, target: Uint8Array, targetOffset: number, n: number): void {
-    const { frames } = this.engine;
+    const { frames } = this;
     const from = frames.offset(frame) + start;
     if (n <= SMALL_BYTES && this.copyWords(frames.words(frame), from, target, targetOffset, n)) return;
     target.set(frames.segment(frame).subarray(from, from + n), targetOffset);

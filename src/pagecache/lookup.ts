@@ -28,6 +28,8 @@ export class Lookup {
   private readonly bucketMask: number;
   private readonly locks: number;
   private readonly verify: boolean;
+  /** State word of the page that `findHit` found last, before its pin. */
+  hitState = 0;
 
   constructor(arena: Arena) {
     this.words = arena.words;
@@ -67,28 +69,29 @@ export class Lookup {
    * `find` for hit paths, which hold nothing else that their death would give away: Thread.HitPin names the frame for as
    * long as it is pinned. No call stands between the pin and the word, so that a thread that is terminated has set both or
    * neither (sync/threads.ts). Undone by `unpinHit`, before the next one.
+   *
+   * One atomic operation, the pin. The walk before it may read anything, stale links too, since the page is identified
+   * again behind it; `hitState` is the state word that the pin found, which is what the caller judges the page by.
    */
   findHit(record: number, mapping: Slot, index: number): Frame {
     const { words, records } = this;
     const key = index | 0;
     const tag = mapping + 1;
-    let frame = Atomics.load(words, this.buckets + (hashOf(mapping, index) & this.bucketMask));
+    let frame = words[this.buckets + (hashOf(mapping, index) & this.bucketMask)];
     for (let steps = 0; frame !== 0 && steps < STEPS_MAX; steps++) {
       const at = records + frame * Page.Words;
       if (words[at + Page.Index] === key && words[at + Page.Mapping] === tag) {
         words[record + Thread.HitPin] = frame;
         const old = Atomics.add(words, at + Page.State, PIN_ONE);
-        if (
-          (old & PageFlag.Frozen) === 0 &&
-          Atomics.load(words, at + Page.Mapping) === tag &&
-          Atomics.load(words, at + Page.Index) === key
-        ) {
+        // Behind the addition: what these see is no older than the state word's value. Plain loads cost a fifth.
+        if ((old & PageFlag.Frozen) === 0 && words[at + Page.Mapping] === tag && words[at + Page.Index] === key) {
+          this.hitState = old;
           return frame as Frame;
         }
         this.unpinHit(record, frame as Frame);
         return NONE;
       }
-      frame = Atomics.load(words, at + Page.HashNext);
+      frame = words[at + Page.HashNext];
     }
     return NONE;
   }

@@ -77,6 +77,7 @@ export class Session {
   readonly readahead: ReadaheadQueue;
   readonly ring: RequestRing;
   readonly blockBytes: number;
+  private readonly words: Int32Array;
   private readonly busy: number;
   private readonly driver: BlockingDriver;
 
@@ -87,6 +88,7 @@ export class Session {
   ) {
     const arena = new Arena(handle.arena, handle.layout);
     this.arena = arena;
+    this.words = arena.words;
     if (role === 'user') this.checkState('attach');
     this.driver = new BlockingDriver(arena);
     this.task = attachThread(arena, this.driver);
@@ -131,6 +133,11 @@ export class Session {
 
   get readOnly(): boolean {
     return ((this.arena.words[Header.Flags] as number) & HeaderFlag.ReadOnly) !== 0;
+  }
+
+  /** Whether the store takes hits: a plain load, for hot paths. Where it says no, `checkState` says why. */
+  get isOpen(): boolean {
+    return this.words[Header.State] === StoreState.Open;
   }
 
   /** Throws unless this session may start an operation now: EBADF, ENOTRECOVERABLE. */

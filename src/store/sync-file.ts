@@ -293,8 +293,8 @@ export class SyncFile {
 
   /** Reads until `length` bytes or the end of the file. */
   readAt(target: Uint8Array, offset: number, length: number, position: number): number {
-    if (this.closed || (this.access & Access.Read) === 0) this.failAccess('read');
     const { session, slot } = this;
+    if (this.closed || (this.access & Access.Read) === 0 || !session.isOpen) this.failAccess('read');
     const hit = session.hot.readHit(session.task, slot, target, offset, length, position);
     if (hit === length) return hit;
     const done = hit > 0 ? hit : 0;
@@ -309,8 +309,8 @@ export class SyncFile {
 
   /** Writes at `position`, at the file's own (-1), or at the end (APPEND_POSITION); short only where space ran out. */
   writeFrom(source: Uint8Array, offset: number, length: number, position: number): number {
-    if (this.closed || (this.access & Access.Write) === 0) this.failAccess('write');
     const { session, slot } = this;
+    if (this.closed || (this.access & Access.Write) === 0 || !session.isOpen) this.failAccess('write');
     const append = position === APPEND_POSITION || (this.access & Access.Append) !== 0;
     const at = append ? APPEND : position < 0 ? this.position : position;
     let n = append ? -1 : session.hot.writeHit(session.task, slot, source, offset, length, at);
@@ -368,8 +368,11 @@ export class SyncFile {
     if ((this.access & Access.Write) === 0) this.failAccess(syscall);
   }
 
-  private failAccess(syscall: string): never {
+  /** Throws unless the file may do that now. */
+  private failAccess(syscall: string): void {
     this.check(syscall);
+    const needed = syscall === 'read' ? Access.Read : Access.Write;
+    if ((this.access & needed) !== 0) return;
     const how = syscall === 'read' ? 'reading' : 'writing';
     throw new StoreError('EBADF', { syscall, path: this.name, detail: `the file is not open for ${how}` });
   }

@@ -320,6 +320,8 @@ export const enum Inode {
   MapLock = 48,
   /** For lock types of other schemes. */
   SchemeWords = 56,
+  /** The size once more, as a double, for hits: see sizeForHit in inode/inode.ts. Written where SizeSeq is odd. */
+  HitSize = 62,
   Words = 64,
 }
 
