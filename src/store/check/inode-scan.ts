@@ -20,7 +20,7 @@ import { SuperblockAt } from '../../format/superblock.js';
 import { MAX_FILE_PAGES } from '../../units.js';
 import type { BlockBuffer } from '../device-blocks.js';
 import { ExtentWalk } from './extent-walk.js';
-import type { Findings } from './findings.js';
+import { Findings } from './findings.js';
 import type { Ownership } from './ownership.js';
 import type { StoreImage } from './store-image.js';
 
@@ -178,18 +178,10 @@ export class InodeScan {
     }
     walk.walk(INODE_TABLE_INO, 'inode table', image.superblockBuffer, at, {
       extent: (page, block, length, unwritten) => {
-        if (unwritten) {
-          findings.add('INODE_TABLE', `page ${page} of the inode table is unwritten`, { ino: INODE_TABLE_INO, block });
-          this.isTreeDamaged = true;
-          return;
-        }
-        while (pageBlocks.length < page) pageBlocks.push(0);
-        for (let i = 0; i < length; i++) pageBlocks.push(block + i);
-        const { lastConflicts } = ownership;
-        for (let i = 0; i < lastConflicts.length; i += 2) {
-          const from = page + lastConflicts[i] - block;
-          pageBlocks.fill(0, from, from + lastConflicts[i + 1]);
-        }
+        if (!unwritten && this.addPages(page, block, length, ownership.lastConflicts)) return;
+        const message = `the inode table maps page ${page} to block ${block}, which is not its own`;
+        findings.add('INODE_TABLE', message, { ino: INODE_TABLE_INO, block });
+        this.isTreeDamaged = true;
       },
     });
     this.isTreeDamaged ||= walk.isDamaged;
@@ -207,6 +199,32 @@ export class InodeScan {
       findings.add('INODE_TABLE', message, { ino: INODE_TABLE_INO });
       this.isRecordWrong = true;
     }
+  }
+
+  /**
+   * Takes an extent of the table. Pages past the high-water mark are the table's only if they follow the others and hold
+   * inodes: a wrong page or length must not make a table of whatever there is. False where that stops it.
+   */
+  private addPages(page: number, block: number, length: number, taken: readonly number[]): boolean {
+    const { pageBlocks, image } = this;
+    const expected = Math.ceil((image.superblock.inodeHighWater - FIRST_FILE_INO) / image.perBlock);
+    if (page > pageBlocks.length && page >= expected) return false;
+    while (pageBlocks.length < page) pageBlocks.push(0);
+    const buffer = image.buffer();
+    let done = 0;
+    for (; done < length; done++) {
+      if (page + done >= expected && !this.isInodeBlock(block + done, buffer)) break;
+      pageBlocks.push(block + done);
+    }
+    for (let i = 0; i < taken.length; i += 2) {
+      const from = page + taken[i] - block;
+      pageBlocks.fill(0, from, from + taken[i + 1]);
+    }
+    return done === length;
+  }
+
+  private isInodeBlock(block: number, buffer: BlockBuffer): boolean {
+    return this.image.readMetadata(block, BlockKind.Inodes, INODE_TABLE_INO, buffer, new Findings());
   }
 
   private scanRecord(buffer: BlockBuffer, ino: number): void {

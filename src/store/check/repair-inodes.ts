@@ -2,7 +2,7 @@
  * Repairs the inode table: every page gets a sound block, records that make no sense become free ones, and the lists
  * through free and deleted inodes are made anew.
  */
-import { BlockKind } from '../../format/block-header.js';
+import { BlockKind, HeaderAt, headerKind, headerOwner } from '../../format/block-header.js';
 import {
   clearInodeRecord,
   FIRST_FILE_INO,
@@ -24,19 +24,33 @@ import { Ownership } from './ownership.js';
 import type { StoreImage } from './store-image.js';
 import { type ExtentItem, type TakeBlock, writeExtentTree, writeFreeInodes, writeMetadata } from './tree-writer.js';
 
-export function repairInodeTable(image: StoreImage, found: Inspection, take: TakeBlock, repaired: string[]): void {
-  const { scan } = found;
+/** Whether anything had to be done. */
+export function repairInodeTable(image: StoreImage, scan: InodeScan, take: TakeBlock, repaired: string[]): boolean {
   const buffer = image.buffer();
+  let isTreeWrong = scan.isTreeDamaged || scan.isRecordWrong;
   for (const page of scan.damagedPages) {
-    if (scan.pageBlocks[page] === 0) scan.pageBlocks[page] = take();
+    if (!isPlausible(image, scan.pageBlocks[page], buffer)) {
+      scan.pageBlocks[page] = take();
+      isTreeWrong = true;
+    }
     writeFreeInodes(image, scan.pageBlocks[page], buffer);
     repaired.push(`made page ${page} of the inode table anew; its inodes are lost`);
   }
-  if (scan.isTreeDamaged || scan.isRecordWrong) {
+  if (isTreeWrong) {
     writeTableRecord(image, scan, take);
     repaired.push('made the record and the extent tree of the inode table anew');
   }
-  clearLostRecords(image, scan, buffer, repaired);
+  const cleared = clearLostRecords(image, buffer, repaired);
+  return isTreeWrong || scan.damagedPages.size > 0 || cleared > 0;
+}
+
+/** Whether a damaged block looks like one of the table's all the same; another's block must not be overwritten. */
+function isPlausible(image: StoreImage, block: number, buffer: BlockBuffer): boolean {
+  if (block === 0 || !image.read(block, buffer, new Findings())) return false;
+  const isKind = headerKind(buffer.view, 0) === BlockKind.Inodes;
+  const isOwn = buffer.view.getUint32(HeaderAt.Block, true) === block;
+  const isOwner = headerOwner(buffer.view, 0) === INODE_TABLE_INO;
+  return Number(isKind) + Number(isOwn) + Number(isOwner) >= 2;
 }
 
 function writeTableRecord(image: StoreImage, scan: InodeScan, take: TakeBlock): void {
@@ -67,14 +81,18 @@ function extentsOf(pageBlocks: readonly number[]): ExtentItem[] {
   return extents;
 }
 
-function clearLostRecords(image: StoreImage, scan: InodeScan, buffer: BlockBuffer, repaired: string[]): void {
+/** With the table in its new shape, whose pages are all sound. Returns how many. */
+function clearLostRecords(image: StoreImage, buffer: BlockBuffer, repaired: string[]): number {
+  const scan = new InodeScan(image, new Findings());
+  scan.scan(new Ownership(image.superblock));
+  let cleared = 0;
   for (let ino = FIRST_FILE_INO; ino < scan.end; ino++) {
     if (scan.state[ino] !== InodeState.Lost) continue;
-    const page = inodeTablePage(ino, image.perBlock);
-    if (scan.damagedPages.has(page)) continue;
     editRecord(image, scan, ino, buffer, (view, at) => clearInodeRecord(view, at));
     repaired.push(`freed inode ${ino}, whose record made no sense`);
+    cleared += 1;
   }
+  return cleared;
 }
 
 /** Changes one record on the device. */

@@ -27,11 +27,13 @@ export function repairStore(image: StoreImage, found: Inspection, repaired: stri
   if (mustOpenReadOnly(image.superblock)) return 'the store has features that must not be written to';
   try {
     writeState(image, DiskState.Error, now);
-    const take = takerOf(image, found);
-    repairInodeTable(image, found, take, repaired);
-    const nameless = repairFiles(image, found, take, repaired);
+    const isTableNew = repairInodeTable(image, found.scan, takerOf(image, found), repaired);
+    // What the table wrongly claimed is free to its owners again, and to be taken.
+    const sound = isTableNew ? new Inspection(image, new Findings()) : found;
+    const take = takerOf(image, sound);
+    const nameless = repairFiles(image, sound, take, repaired);
     repairNames(image, nameless, take, repaired);
-    repairInodeLists(image, found, repaired);
+    repairInodeLists(image, sound, repaired);
     writeBitmaps(image, repaired);
     writeState(image, DiskState.Clean, now);
     repaired.push('marked the store clean');

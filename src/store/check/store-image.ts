@@ -19,6 +19,7 @@ const CODES: Record<number, CheckCode> = {
 
 export class StoreImage {
   readonly perBlock: number;
+  private run: Uint8Array = new Uint8Array(0);
 
   constructor(
     readonly blocks: DeviceBlocks,
@@ -37,8 +38,11 @@ export class StoreImage {
     return this.blocks.buffer();
   }
 
+  /** Memory for a run of blocks; there is one, for one user at a time. */
   runBuffer(blocks: number): Uint8Array {
-    return allocateAligned(blocks * this.blockBytes);
+    const lengthBytes = blocks * this.blockBytes;
+    if (this.run.length < lengthBytes) this.run = allocateAligned(lengthBytes);
+    return this.run.subarray(0, lengthBytes);
   }
 
   /** Reads adjacent blocks at once; false, and no finding, where one of them cannot be read. */
