@@ -4,7 +4,6 @@
  * The order in which options win: the command line, the job's section, [global] before it, the defaults. Without any job
  * description the plan is the project's main job: as many readers as writers, 8 KiB, on one file that fits the cache.
  */
-import { freemem } from 'node:os';
 import { UsageError } from '../../src/cli/usage-error.js';
 import type { JobFile } from './job-file.js';
 import type { JobOptions, OptionValues, RunOptions } from './option-table.js';
@@ -26,7 +25,8 @@ const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
 const DEFAULT_SEED = 0x6c1d;
 const DEFAULT_RUNTIME = 6;
-const DEFAULT_RAMP = 1;
+/** Every thread compiles the engine for itself: on two cores sixteen of them take that long to get to speed. */
+const DEFAULT_RAMP = 2;
 /** Of a page cache, beside the files: metadata, and slack for reclaim. */
 const CACHE_SLACK_BYTES = 64 * MIB;
 
@@ -44,7 +44,7 @@ const RUN_DEFAULTS: Omit<RunOptions, 'scheme' | 'cache'> = {
 
 /** A file that leaves this machine most of its memory. */
 function defaultSize(): number {
-  return freemem() >= 4 * GIB ? GIB : 256 * MIB;
+  return process.availableMemory() >= 3 * GIB ? 512 * MIB : 128 * MIB;
 }
 
 export function makePlan(commandLine: OptionValues, file: JobFile | null, schemes: string[]): Plan {
