@@ -28,7 +28,7 @@ export class Lookup {
   private readonly bucketMask: number;
   private readonly locks: number;
   private readonly verify: boolean;
-  /** State word of the page that `findHit` found last, before its pin. */
+  /** State word of the page that `findHit` found last, its own pin included. */
   hitState = 0;
 
   constructor(arena: Arena) {
@@ -85,7 +85,7 @@ export class Lookup {
         const old = Atomics.add(words, at + Page.State, PIN_ONE);
         // Behind the addition: what these see is no older than the state word's value. Plain loads cost a fifth.
         if ((old & PageFlag.Frozen) === 0 && words[at + Page.Mapping] === tag && words[at + Page.Index] === key) {
-          this.hitState = old;
+          this.hitState = old + PIN_ONE;
           return frame as Frame;
         }
         this.unpinHit(record, frame as Frame);

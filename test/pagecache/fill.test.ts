@@ -1,7 +1,7 @@
 /** Hits, misses and fills. */
 import { describe, expect, test } from 'vitest';
 import { RunKind } from '#dist/src/pagecache/mapping-operations.js';
-import { PageFlag } from '#dist/src/pagecache/page.js';
+import { FREQUENCY_ONE, PageFlag } from '#dist/src/pagecache/page.js';
 import { NO_BLOCK, Page, Thread, UNWRITTEN_BLOCK } from '#dist/src/sync/layout.js';
 import { Count } from '#dist/src/sync/statistics.js';
 import type { Slot } from '#dist/src/units.js';
@@ -53,6 +53,19 @@ describe('hits', () => {
     expect(world.pins(frame)).toBe(0);
     expect(cache.findHit(task.record, FILE, 1)).toBe(0);
     expect(task.words[task.record + Thread.HitPin]).toBe(0);
+  });
+
+  test('a hit counts for reclaim with the state that came with it', () => {
+    const world = new CacheWorld();
+    const { cache, task } = world;
+    const frame = world.read(FILE, 0);
+    cache.unpin(frame);
+    const before = cache.stateOf(frame) & PageFlag.Frequency;
+    cache.findHit(task.record, FILE, 0);
+    expect(cache.lookup.hitState).toBe(cache.stateOf(frame));
+    cache.touch(frame, cache.lookup.hitState);
+    cache.unpinHit(task.record, frame);
+    expect(cache.stateOf(frame) & PageFlag.Frequency).toBe(before + FREQUENCY_ONE);
   });
 });
 
