@@ -15,21 +15,35 @@ export class BlockBuffer {
   readonly view: DataView;
   readonly words: Uint32Array;
 
-  constructor(lengthBytes: number) {
-    this.bytes = allocateAligned(lengthBytes);
-    this.view = new DataView(this.bytes.buffer, 0, lengthBytes);
-    this.words = new Uint32Array(this.bytes.buffer, 0, lengthBytes / 4);
+  /** On `lengthBytes` of aligned memory, from `offset`; by default of its own. */
+  constructor(lengthBytes: number, memory: Uint8Array = allocateAligned(lengthBytes), offset = 0) {
+    const at = memory.byteOffset + offset;
+    this.bytes = new Uint8Array(memory.buffer, at, lengthBytes);
+    this.view = new DataView(memory.buffer, at, lengthBytes);
+    this.words = new Uint32Array(memory.buffer, at, lengthBytes / 4);
   }
 }
 
+/** Buffers made at once: aligned memory costs a system call or two, however little it is. */
+const SLAB_BLOCKS = 16;
+
 export class DeviceBlocks {
+  private slab: Uint8Array = new Uint8Array(0);
+  private slabUsed = 0;
+
   constructor(
     readonly device: Device,
     readonly blockBytes: number,
   ) {}
 
   buffer(): BlockBuffer {
-    return new BlockBuffer(this.blockBytes);
+    if (this.slabUsed === this.slab.length) {
+      this.slab = allocateAligned(SLAB_BLOCKS * this.blockBytes);
+      this.slabUsed = 0;
+    }
+    const offset = this.slabUsed;
+    this.slabUsed += this.blockBytes;
+    return new BlockBuffer(this.blockBytes, this.slab, offset);
   }
 
   read(block: number, into: BlockBuffer): void {
