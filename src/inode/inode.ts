@@ -73,15 +73,18 @@ export function sizeOf(arena: Arena, slot: Slot): number {
   }
 }
 
-/** Whether the host's processor loads and stores an aligned double in one piece. */
-const DOUBLES_ARE_WHOLE = ['x64', 'arm64', 'ppc64', 's390x', 'riscv64', 'loong64'].includes(process.arch);
+/**
+ * Whether the host's processor loads and stores an aligned double in one piece, and keeps its plain loads and stores in
+ * order: that a reader who sees the new size sees the bytes below it hangs on both.
+ */
+const DOUBLES_PUBLISH = process.arch === 'x64' || process.arch === 's390x';
 
 /**
  * `sizeOf` for hits, which come right behind an atomic operation on the page: one plain load of a double where the processor
- * does that in one piece. The language promises it for integers only, so elsewhere the words are read.
+ * allows it. The language promises it for no double, so elsewhere the words are read.
  */
 export function sizeForHit(arena: Arena, slot: Slot): number {
-  if (!DOUBLES_ARE_WHOLE) return sizeOf(arena, slot);
+  if (!DOUBLES_PUBLISH) return sizeOf(arena, slot);
   return arena.doubles[(arena.layout.inodeRecords + slot * Inode.Words + Inode.HitSize) >> 1];
 }
 

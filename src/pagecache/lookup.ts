@@ -99,7 +99,7 @@ export class Lookup {
   unpinHit(record: number, frame: Frame): void {
     const left = Atomics.sub(this.words, this.records + frame * Page.Words + Page.State, PIN_ONE) - PIN_ONE;
     this.words[record + Thread.HitPin] = 0;
-    if (left < PIN_ONE && (left & PageFlag.Detached) !== 0) this.free(frame, left);
+    if (left < PIN_ONE && (left & PageFlag.Detached) !== 0) this.freeDetached(frame, left);
   }
 
   /** One more pin on a page that the caller has pinned already. */
@@ -109,7 +109,7 @@ export class Lookup {
 
   unpin(frame: Frame): void {
     const left = Atomics.sub(this.words, this.records + frame * Page.Words + Page.State, PIN_ONE) - PIN_ONE;
-    if (left < PIN_ONE && (left & PageFlag.Detached) !== 0) this.free(frame, left);
+    if (left < PIN_ONE && (left & PageFlag.Detached) !== 0) this.freeDetached(frame, left);
   }
 
   /**
@@ -226,7 +226,7 @@ export class Lookup {
   }
 
   /** The page has lost its last pin: whoever swaps the very word that was left pushes the frame on the detached stack. */
-  private free(frame: Frame, left: number): void {
+  freeDetached(frame: Frame, left: number): void {
     const { words } = this;
     const at = this.records + frame * Page.Words;
     if (Atomics.compareExchange(words, at + Page.State, left, PageFlag.Frozen) !== left) return;
