@@ -24,7 +24,7 @@ import { GlobalLock, Group, Header } from '../sync/layout.js';
 import { lockMutex, tryLockMutex, unlockMutex } from '../sync/mutex.js';
 import { Count, count } from '../sync/statistics.js';
 import type { Frame } from '../units.js';
-import { FoundRun, findRun } from './best-fit.js';
+import { BestFit } from './best-fit.js';
 import type { Claims } from './claims.js';
 import type { ExclusionRecords } from './exclusion-records.js';
 import type { Quarantine } from './quarantine.js';
@@ -71,7 +71,7 @@ export class ClaimedRun {
 
 export class GroupSearch {
   private readonly words: Int32Array;
-  private readonly found = new FoundRun();
+  private readonly found = new BestFit();
   /** A group's bitmap overlaid with its exclusions. */
   private readonly scratch: Uint32Array;
 
@@ -216,7 +216,7 @@ export class GroupSearch {
     if (words[at + Group.FreePlusOne] === 0)
       Atomics.store(words, at + Group.FreePlusOne, countFree(bitmap, 0, length) + 1);
     const epoch = records.epoch(group);
-    findRun(this.overlaid(task, group, bitmap), 0, length, want, goalBit, this.found);
+    this.found.find(this.overlaid(task, group, bitmap), 0, length, want, goalBit);
     if (this.found.longest >= 0) records.setLongest(task, group, epoch, this.found.longest);
   }
 
@@ -286,7 +286,7 @@ export class GroupSearch {
   }
 }
 
-function fits(found: FoundRun, goalBit: number, fit: Fit, blocks: number): boolean {
+function fits(found: BestFit, goalBit: number, fit: Fit, blocks: number): boolean {
   if (fit === Fit.Any || found.length >= blocks) return true;
   return fit === Fit.WholeOrAtGoal && found.start === goalBit;
 }
