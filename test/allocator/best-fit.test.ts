@@ -1,6 +1,6 @@
 /** The choice of a run in one group, against a search that looks at every block. */
 import { describe, expect, test } from 'vitest';
-import { FoundRun, findRun } from '#dist/src/allocator/best-fit.js';
+import { BestFit } from '#dist/src/allocator/best-fit.js';
 import { HEADER_WORDS } from '#dist/src/format/block-header.js';
 import { seededRandom } from '../support/random.js';
 
@@ -28,9 +28,9 @@ function freeRuns(bits: boolean[]): Run[] {
   return runs;
 }
 
-function find(bits: boolean[], want: number, goal: number): FoundRun {
-  const out = new FoundRun();
-  findRun(bitmapOf(bits), 0, bits.length, want, goal, out);
+function find(bits: boolean[], want: number, goal: number): BestFit {
+  const out = new BestFit();
+  out.find(bitmapOf(bits), 0, bits.length, want, goal);
   return out;
 }
 
@@ -76,7 +76,7 @@ describe('choosing a run', () => {
       const runs = freeRuns(bits);
       const longest = Math.max(0, ...runs.map((run) => run.length));
       const hint = `want ${want} goal ${goal} in ${bits.map((b) => (b ? 'x' : '.')).join('')}`;
-      for (let bit = out.start; bit < out.start + out.length; bit++) expect(bits[bit], hint).toBe(false);
+      expect(bits.slice(out.start, out.start + out.length).includes(true), hint).toBe(false);
       const from = goal < size ? goal : 0;
       let atGoal = 0;
       while (atGoal < want && from + atGoal < size && !bits[from + atGoal]) atGoal += 1;

@@ -7,9 +7,11 @@ import { ClaimedRun } from '#dist/src/allocator/group-search.js';
 import { MemoryDevice } from '#dist/src/device/memory-device.js';
 import { StoreError } from '#dist/src/errors.js';
 import { isFixedBlock } from '#dist/src/format/geometry.js';
+import { reached } from '#dist/src/journal/transaction-number.js';
 import { Header } from '#dist/src/sync/layout.js';
 import {
   type AllocWorld,
+  type AllocWorldOptions,
   BLOCK_BYTES,
   formatForTest,
   makeAllocWorld,
@@ -20,14 +22,12 @@ import {
 import { seededRandom } from '../support/random.js';
 
 const STEPS = 1500;
-/** More would sleep for others' claims, and there are none. */
-const CLAIMS_MAX = 30;
 
 class Model {
   readonly used: Set<number>;
   readonly claims: ClaimedRun[] = [];
-  /** Freed, and perhaps not durable: must not be handed out. */
-  readonly quarantined = new Set<number>();
+  /** Freed blocks, with their transaction: until that is durable they must not be handed out. */
+  readonly quarantined = new Map<number, number>();
 
   constructor(
     readonly world: AllocWorld,
@@ -39,15 +39,19 @@ class Model {
   /** A run handed out overlaps nothing. */
   check(run: ClaimedRun, hint: string): void {
     for (let block = run.start; block < run.start + run.length; block++) {
-      expect(
-        this.used.has(block) || this.quarantined.has(block) || isFixedBlock(this.world.geometry, block),
-        hint,
-      ).toBe(false);
+      expect(this.used.has(block) || this.isQuarantined(block) || isFixedBlock(this.world.geometry, block), hint).toBe(
+        false,
+      );
     }
     for (const claim of this.claims) {
       const apart = claim.start + claim.length <= run.start || run.start + run.length <= claim.start;
       expect(apart, hint).toBe(true);
     }
+  }
+
+  private isQuarantined(block: number): boolean {
+    const transaction = this.quarantined.get(block);
+    return transaction !== undefined && !reached(this.world.journal.durable, transaction);
   }
 
   /** A random run of used blocks. */
@@ -66,19 +70,31 @@ function* range(run: ClaimedRun): Generator<number> {
   for (let block = run.start; block < run.start + run.length; block++) yield block;
 }
 
-test.each([11, 12, 13, 14])('seed %i', (seed) => {
+interface Shape extends AllocWorldOptions {
+  groups: number;
+  blocksPerGroup: number;
+}
+
+const ROOMY: Shape = { groups: 6, blocksPerGroup: 256, exclusions: 128 };
+/** Bitmaps are evicted and read again, transactions are small, records are few. */
+const TIGHT: Shape = { groups: 60, blocksPerGroup: 64, exclusions: 48, frames: 40, commitBlocks: 18 };
+
+test.each([
+  [11, ROOMY],
+  [12, ROOMY],
+  [13, TIGHT],
+  [14, TIGHT],
+])('seed %i', (seed, shape) => {
   const random = seededRandom(seed);
-  const device = new MemoryDevice(6 * 256 * BLOCK_BYTES);
-  formatForTest(device, 256);
-  let world = makeAllocWorld(device, { exclusions: 128 });
+  const device = new MemoryDevice(shape.groups * shape.blocksPerGroup * BLOCK_BYTES);
+  formatForTest(device, shape.blocksPerGroup);
+  let world = makeAllocWorld(device, shape);
   let model = new Model(world, device);
-  const { task } = world;
 
   const commitAndCompare = (hint: string): void => {
     world.run(world.journal.commit(world.task));
     expect(usedOn(device, world.geometry), hint).toEqual(model.used);
     expect(superblockOn(device, 0).blocksFree, hint).toBe(usableBlocks(world.geometry) - model.used.size);
-    model.quarantined.clear();
     expect(world.quarantined(), hint).toBe(0);
   };
 
@@ -87,11 +103,9 @@ test.each([11, 12, 13, 14])('seed %i', (seed) => {
     const goal = Math.floor(random() * world.geometry.blocks);
     // Fill the device and empty it in turns.
     const isFilling = Math.floor(Number(hint.split(' ')[3]) / 300) % 2 === 0;
-    if (what < 0.4 && model.claims.length < CLAIMS_MAX && (isFilling || random() < 0.5)) {
+    if (what < 0.4 && model.claims.length < Math.floor(shape.exclusions! / 4) && (isFilling || random() < 0.5)) {
       const run = new ClaimedRun();
-      const durable = world.journal.durable;
       world.run(world.allocator.claim(world.task, goal, 1 + Math.floor(random() ** 3 * 200), run));
-      if (world.journal.durable !== durable) model.quarantined.clear();
       model.check(run, hint);
       model.claims.push(run);
     } else if (what < 0.6) {
@@ -113,7 +127,7 @@ test.each([11, 12, 13, 14])('seed %i', (seed) => {
       world.inHandle(1, () => world.allocator.free(world.task, run.start, run.length));
       for (const block of range(run)) {
         model.used.delete(block);
-        model.quarantined.add(block);
+        model.quarantined.set(block, world.journal.running);
       }
     } else {
       commitAndCompare(hint);
@@ -126,13 +140,12 @@ test.each([11, 12, 13, 14])('seed %i', (seed) => {
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== 'ENOSPC') throw error;
     }
-    if (world.quarantined() === 0) model.quarantined.clear();
     if (i % 500 === 499) {
-      for (const run of model.claims.splice(0)) world.allocator.unclaim(task, run.start, run.length);
+      for (const run of model.claims.splice(0)) world.allocator.unclaim(world.task, run.start, run.length);
       commitAndCompare(`seed ${seed} step ${i}`);
       expect(world.free()).toBe(usableBlocks(world.geometry) - model.used.size);
-      expect(world.arena.words[Header.ExclusionCount]).toBe(128);
-      world = makeAllocWorld(device, { exclusions: 128 });
+      expect(world.arena.words[Header.ExclusionCount]).toBe(shape.exclusions);
+      world = makeAllocWorld(device, shape);
       model = new Model(world, device);
     }
   }

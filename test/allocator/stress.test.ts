@@ -1,5 +1,7 @@
 /** Real threads on one allocator and one journal: every block has one owner, and the sums are right at the end. */
 import { describe, expect, test } from 'vitest';
+import { ClaimedRun } from '#dist/src/allocator/group-search.js';
+import { MemoryDevice } from '#dist/src/device/memory-device.js';
 import { Header, Journal as Word } from '#dist/src/sync/layout.js';
 import { Count, sumStatistics } from '#dist/src/sync/statistics.js';
 import { SharedDevice } from '../support/alloc-parts.mjs';
@@ -7,11 +9,14 @@ import {
   type AllocWorld,
   BLOCK_BYTES,
   formatForTest,
+  inHandle,
   makeAllocWorld,
   superblockOn,
   usableBlocks,
   usedOn,
 } from '../support/alloc-world.js';
+import { seededRandom } from '../support/random.js';
+import { Scheduler } from '../support/scheduler.js';
 import { startThread } from '../support/threads.js';
 
 const JOBS = new URL('./alloc-jobs.mjs', import.meta.url);
@@ -62,5 +67,51 @@ describe('threads on one allocator', () => {
     expect(usedOn(device, world.geometry).size).toBe(initial + THREADS * turns);
     expect(sumStatistics(world.arena)[Count.Commits]).toBeLessThanOrEqual(THREADS * turns);
     expect(superblockOn(device, 0).blocksFree).toBe(world.free());
+  });
+});
+
+describe('logical threads under random schedules', () => {
+  const SEEDS = Array.from({ length: 12 }, (_, i) => 100 + i);
+
+  /** Few records, a full device, small transactions: everybody waits for everybody. */
+  test.each(SEEDS)('seed %i: nobody waits forever, and every block has one owner', (seed) => {
+    const random = seededRandom(seed);
+    const device = new MemoryDevice(3 * 128 * BLOCK_BYTES);
+    formatForTest(device, 128);
+    const world = makeAllocWorld(device, { exclusions: 40, commitBlocks: 18, threads: 12 });
+    const { allocator, arena, journal } = world;
+    const initial = usedOn(device, world.geometry).size;
+    const owners = new Map<number, string>();
+    const scheduler = new Scheduler(arena, random);
+    for (let fiber = 0; fiber < 5; fiber++) {
+      const name = `fiber ${fiber}`;
+      scheduler.spawn(name, function* (task) {
+        const mine: ClaimedRun[] = [];
+        for (let turn = 0; turn < 40; turn++) {
+          const length = 1 + Math.floor(random() * 24);
+          if (mine.length > 0 && random() < 0.45) {
+            const [run] = mine.splice(Math.floor(random() * mine.length), 1);
+            for (let block = run.start; block < run.start + run.length; block++) owners.delete(block);
+            yield* inHandle(world, task, 1, () => allocator.free(task, run.start, run.length));
+          } else if (yield* allocator.reserveWaiting(task, length)) {
+            const run = new ClaimedRun();
+            yield* allocator.claim(task, Math.floor(random() * world.geometry.blocks), length, run);
+            for (let block = run.start; block < run.start + run.length; block++) {
+              expect(owners.has(block), `block ${block} of ${owners.get(block)}`).toBe(false);
+              owners.set(block, name);
+            }
+            yield task.point('writeback:mapped');
+            yield* inHandle(world, task, 1, () => allocator.publish(task, run.start, run.length, length));
+            mine.push(run);
+          }
+        }
+      });
+    }
+    scheduler.finish();
+    world.run(journal.commit(world.task));
+    expect(usedOn(device, world.geometry).size).toBe(initial + owners.size);
+    expect(world.reserved()).toBe(0);
+    expect(world.quarantined()).toBe(0);
+    expect(arena.words[Header.ExclusionCount]).toBe(40);
   });
 });
