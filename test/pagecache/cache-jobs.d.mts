@@ -26,7 +26,11 @@ export class SharedDevice implements Device {
   flush(): void;
   discard(positionBytes: number, lengthBytes: number): void;
 }
-export interface TableMapping extends MappingOperations {}
-export class TableMapping {
+export class TableMapping implements MappingOperations {
   constructor(table: Int32Array, arena: Arena);
+  map: MappingOperations['map'];
+  mapWrite: MappingOperations['mapWrite'];
+  completeWrite: MappingOperations['completeWrite'];
+  unreserve: MappingOperations['unreserve'];
+  verify: MappingOperations['verify'];
 }

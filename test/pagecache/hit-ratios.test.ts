@@ -15,7 +15,7 @@ const FRAMES = 2048;
 /** Runs a trace of page numbers through the cache and through the model; answers the shares of hits after `warm`. */
 function compare(trace: Uint32Array, warm: number): { cache: number; lru: number } {
   const world = new CacheWorld({ frames: FRAMES, verify: false });
-  const { cache, task } = world;
+  const { cache } = world;
   const lru = new LruModel(FRAMES);
   let hits = 0;
   let lruHits = 0;

@@ -17,10 +17,12 @@ export function meanwhileAt<T>(operation: Operation, word: number, meanwhile: ()
     }
     return original(...args);
   };
+  let result: T;
   try {
-    return action();
+    result = action();
   } finally {
     table[operation] = original;
-    if (!fired) throw new Error(`no Atomics.${operation} on word ${word}`);
   }
+  if (!fired) throw new Error(`no Atomics.${operation} on word ${word}`);
+  return result;
 }
