@@ -27,6 +27,8 @@ export class Lookup {
   private readonly buckets: number;
   private readonly bucketMask: number;
   private readonly locks: number;
+  /** Of a bucket's number: where there are fewer buckets than locks, a bucket must not have two. */
+  private readonly lockMask: number;
   private readonly verify: boolean;
   /** State word of the page that `findHit` found last, its own pin included. */
   hitState = 0;
@@ -37,6 +39,7 @@ export class Lookup {
     this.buckets = arena.layout.pageBuckets;
     this.bucketMask = arena.layout.pageBucketMask;
     this.locks = arena.layout.locks + GlobalLock.Buckets;
+    this.lockMask = this.bucketMask & (BUCKET_LOCKS - 1);
     this.verify = arena.verify;
   }
 
@@ -128,7 +131,7 @@ export class Lookup {
   /** As `find`, authoritative: 0 means that the page was not cached at some moment during the call. */
   lookup(task: Task, mapping: Slot, index: number): Frame {
     const hash = hashOf(mapping, index);
-    const lock = this.locks + (hash & (BUCKET_LOCKS - 1));
+    const lock = this.locks + (hash & this.lockMask);
     lockLeaf(task, lock);
     const frame = this.walk(hash, mapping, index);
     unlockLeaf(task, lock);
@@ -142,7 +145,7 @@ export class Lookup {
   insert(task: Task, frame: Frame, mapping: Slot, index: number): Frame {
     const { words } = this;
     const hash = hashOf(mapping, index);
-    const lock = this.locks + (hash & (BUCKET_LOCKS - 1));
+    const lock = this.locks + (hash & this.lockMask);
     lockLeaf(task, lock);
     const present = this.walk(hash, mapping, index);
     if (present === NONE) {
@@ -170,7 +173,7 @@ export class Lookup {
   detach(task: Task, frame: Frame, mapping: Slot, index: number): number {
     const { words } = this;
     const hash = hashOf(mapping, index);
-    const lock = this.locks + (hash & (BUCKET_LOCKS - 1));
+    const lock = this.locks + (hash & this.lockMask);
     const at = this.records + frame * Page.Words;
     lockLeaf(task, lock);
     let old = 0;
@@ -191,7 +194,7 @@ export class Lookup {
   /** Takes a frozen frame, which only its evictor may touch, out of the table. */
   remove(task: Task, frame: Frame, mapping: Slot, index: number): void {
     const hash = hashOf(mapping, index);
-    const lock = this.locks + (hash & (BUCKET_LOCKS - 1));
+    const lock = this.locks + (hash & this.lockMask);
     lockLeaf(task, lock);
     this.unlink(hash, frame);
     Atomics.store(this.words, this.records + frame * Page.Words + Page.Mapping, 0);
