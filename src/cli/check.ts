@@ -25,8 +25,9 @@ async function check(device: string, options: CheckOptions): Promise<void> {
     printJson({ device, ...report });
     return;
   }
+  for (const line of report.repaired) printLine(line);
   for (const error of report.errors) printLine(`${error.code}: ${error.message}`);
-  const { length } = report.errors;
+  const length = report.errors.length + report.errorsOmitted;
   if (report.clean) printLine(`${device}: clean`);
   else printLine(`${device}: ${length} ${length === 1 ? 'error' : 'errors'}${options.repair ? ', repair done' : ''}`);
 }

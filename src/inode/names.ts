@@ -91,6 +91,8 @@ export class Names {
 
   /** The inode number of a name, or 0. */
   *lookup(task: Task, name: Uint8Array): Routine<number> {
+    const cached = this.tryLookup(task, name);
+    if (cached !== -1) return cached;
     const { tree } = this;
     let block = tree.root();
     let expected = -1;
