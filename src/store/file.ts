@@ -271,7 +271,7 @@ export class File {
     this.checkAccess('read', Access.Read);
     const { session } = this;
     const hit = session.hot.readHit(session.task, this.slot, target, offset, length, position);
-    return hit > 0 ? hit : 0;
+    return Math.max(hit, 0);
   }
 
   private async readRest(

@@ -83,7 +83,8 @@ interface Plan {
 
 /**
  * Opens a store. EBUSY when it is open already, in any process; ENOENT; EINVAL for what is no store, a cache too small, or
- * an unknown or (without `unsafe`) unsafe scheme; EUCLEAN for a damaged or not cleanly closed one; EROFS.
+ * an unknown or (without `unsafe`) unsafe scheme; EUCLEAN for a damaged or not cleanly closed one; EROFS. An open store keeps
+ * its process alive, as a listening server does, until it is closed.
  */
 export async function openStore(path: string, options: OpenOptions = {}): Promise<Store> {
   checkPath(path);
@@ -98,7 +99,7 @@ export async function openStore(path: string, options: OpenOptions = {}): Promis
         detail: 'the store has features that this version only reads',
       });
     }
-    return await start(path, device, superblock, plan);
+    return start(path, device, superblock, plan);
   } catch (error) {
     device.close();
     throw error;
@@ -136,7 +137,7 @@ function planOf(options: OpenOptions): Plan {
     dirtyExpireMs: checkNumber('dirtyExpireMs', options.dirtyExpireMs ?? DEFAULT_DIRTY_EXPIRE_MS, 0, 2 ** 31),
     threads: checkNumber('threads', threads, MIN_THREADS, 64),
     policy: rwsemPolicyNumber(policy),
-    verify: options.verify ?? process.env['EMMENTAL_VERIFY'] === '1',
+    verify: options.verify ?? process.env.EMMENTAL_VERIFY === '1',
   };
 }
 
@@ -168,7 +169,7 @@ function loadSuperblock(path: string, device: HostDevice): Superblock {
   return superblock;
 }
 
-async function start(path: string, device: HostDevice, superblock: Superblock, plan: Plan): Promise<Store> {
+function start(path: string, device: HostDevice, superblock: Superblock, plan: Plan): Store {
   const frames = Math.floor(plan.cacheBytes / superblock.blockBytes);
   if (frames < MIN_CACHE_PAGES) {
     const detail = `a cache of ${plan.cacheBytes} bytes is too small: at least ${MIN_CACHE_PAGES * superblock.blockBytes}`;
@@ -194,7 +195,7 @@ async function start(path: string, device: HostDevice, superblock: Superblock, p
   if (!plan.readOnly) session.run('open', journal.setState(task, DiskState.Open));
   Atomics.compareExchange(arena.words, Header.State, StoreState.Opening, StoreState.Open);
   const store = new Store(session, device, plan.threads);
-  await store.start();
+  store.start();
   return store;
 }
 

@@ -1,6 +1,7 @@
 /** A user's window on one cached page: the page-fault path without the copy. */
 import { isCurrent, type PagePin, pin, releasePin } from '../file/pin.js';
 import type { Routine } from '../routine/effect.js';
+import { StoreState } from '../sync/layout.js';
 import type { Slot } from '../units.js';
 import type { Session } from './session.js';
 
@@ -40,6 +41,8 @@ export class PinnedPage {
   release(): void {
     if (this.released) return;
     this.released = true;
+    // A store that is closed has dropped its pages, pins and all.
+    if (this.session.arena.state === StoreState.Closed) return;
     this.session.run('release', releasePin(this.session.task, this.session.engine, this.held));
   }
 

@@ -14,7 +14,7 @@
  * to the owner but between Ready and Done; 3. a runner that dies is noticed by the owner's watch, which fails its requests.
  */
 import type { Arena } from '../sync/arena.js';
-import { Header, Request, RequestState } from '../sync/layout.js';
+import { Header, Request, RequestState, Thread, ThreadState } from '../sync/layout.js';
 
 /** Bytes of data that one request may carry, each way. */
 export const TRANSFER_BYTES = 1024 * 1024;
@@ -74,11 +74,25 @@ export class RequestRing {
         Atomics.compareExchange(words, at + Request.State, RequestState.Ready, RequestState.Running) ===
         RequestState.Ready
       ) {
+        words[at + Request.RunnerGeneration] =
+          words[this.arena.layout.threadRecords + thread * Thread.Words + Thread.Generation];
         Atomics.store(words, at + Request.Runner, thread + 1);
         return request;
       }
     }
     return -1;
+  }
+
+  /** Whether the thread that runs a request is no longer attached. Its slot's next owner runs that request no more. */
+  isRunnerGone(request: number): boolean {
+    const { words, layout } = this.arena;
+    const runner = Atomics.load(words, this.at(request) + Request.Runner) - 1;
+    if (runner < 0) return false;
+    const thread = layout.threadRecords + runner * Thread.Words;
+    return (
+      Atomics.load(words, thread + Thread.State) !== ThreadState.Attached ||
+      words[thread + Thread.Generation] !== words[this.at(request) + Request.RunnerGeneration]
+    );
   }
 
   /** Runner: the answer is in place. */

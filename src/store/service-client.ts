@@ -125,15 +125,21 @@ export class ServiceClient {
     this.recycle(request);
   }
 
-  /** After a fence, no runner will finish what waits for a lock that the dead thread held. */
-  private failLost(): void {
-    if (this.arena.state !== StoreState.Fenced) return;
+  /** Fails the calls that no service thread will answer any more: all of them after a fence, else a dead runner's. */
+  failLost(): void {
+    const isFenced = this.arena.state === StoreState.Fenced;
     for (let request = 0; request < this.ring.count; request++) {
       const state = this.ring.state(request);
       if (this.calls[request] === undefined || state === RequestState.Done) continue;
-      this.take(request).fail(new StoreError('EOWNERDEAD', { detail: 'a thread died holding a lock of this store' }));
-      // A request that is still running keeps its record: its runner may yet write there.
-      if (state === RequestState.Ready) this.recycle(request);
+      if (isFenced) {
+        const detail = 'a thread died holding a lock of this store';
+        this.take(request).fail(new StoreError('EOWNERDEAD', { detail }));
+        // A request that is still running keeps its record: its runner may yet write there.
+        if (state === RequestState.Ready) this.recycle(request);
+      } else if (state === RequestState.Running && this.ring.isRunnerGone(request)) {
+        this.take(request).fail(new StoreError('EIO', { detail: 'the service thread that ran this has died' }));
+        this.recycle(request);
+      }
     }
   }
 

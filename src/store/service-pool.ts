@@ -1,6 +1,6 @@
 /**
  * The store's threads: a Piscina pool of service threads, each running one long task, and a second pool, made when first
- * needed, for users' jobs, which must not keep the service waiting.
+ * needed, for users' jobs, which must not keep the service waiting. Both keep the process alive until the store is closed.
  */
 import { Piscina } from 'piscina';
 import type { Arena } from '../sync/arena.js';
@@ -15,7 +15,8 @@ const JOB_URL = new URL('../../workers/job.js', import.meta.url).href;
 export class ServicePool {
   private service: Piscina | undefined;
   private jobs: Piscina | undefined;
-  private running: Promise<unknown>[] = [];
+  private readonly running: Promise<unknown>[] = [];
+  private stopping = false;
 
   constructor(
     private readonly handle: StoreHandle,
@@ -23,9 +24,9 @@ export class ServicePool {
   ) {}
 
   /** Starts the service threads: one for background work, the others for requests. */
-  async start(): Promise<void> {
+  start(): void {
     // The tasks block their threads for good; Piscina's own waiting in Atomics would add nothing.
-    const pool = new Piscina({
+    this.service = new Piscina({
       filename: SERVICE_URL,
       minThreads: this.threads,
       maxThreads: this.threads,
@@ -33,16 +34,16 @@ export class ServicePool {
       atomics: 'disabled',
       recordTiming: false,
     });
-    this.service = pool;
-    for (let i = 0; i < this.threads; i++) {
-      const task: ServiceTask = { handle: this.handle, role: i === 0 ? 'background' : 'requests' };
-      const run = pool.run(task);
-      // A thread that fails leaves its requests to the store's watch.
-      run.catch(() => {});
-      this.running.push(run);
-    }
-    // A program that forgets to close its store can still end.
-    for (const worker of pool.threads) worker.unref();
+    for (let i = 0; i < this.threads; i++) this.serve(i, i === 0 ? 'background' : 'requests');
+  }
+
+  /** One thread's task, made again when its thread ends before its time (out of memory, say). */
+  private serve(index: number, role: ServiceTask['role']): void {
+    const task: ServiceTask = { handle: this.handle, role };
+    const run = this.service!.run(task).catch(() => {
+      if (!this.stopping) this.serve(index, role);
+    });
+    this.running[index] = run;
   }
 
   run(moduleUrl: string, data: unknown, signal: AbortSignal | undefined): Promise<unknown> {
@@ -66,6 +67,7 @@ export class ServicePool {
   /** Lets the service threads end after the request at hand, and waits for them. */
   async stop(arena: Arena): Promise<void> {
     const { words } = arena;
+    this.stopping = true;
     Atomics.store(words, Header.ServiceStop, 1);
     for (const word of [Header.ServiceWork, Header.WritebackWork]) {
       Atomics.add(words, word, 1);

@@ -51,9 +51,9 @@ export class Store {
   }
 
   /** @internal */
-  async start(): Promise<void> {
-    await this.pool.start();
-    this.watch = setInterval(() => this.reap(), WATCH_MS);
+  start(): void {
+    this.pool.start();
+    this.watch = setInterval(() => this.watchThreads(), WATCH_MS);
     this.watch.unref();
   }
 
@@ -205,10 +205,11 @@ export class Store {
     session.run('close', journal.close(task));
   }
 
-  private reap(): void {
+  private watchThreads(): void {
     const { arena, task, openFiles, engine } = this.session;
     reapDeadThreads(arena, task.driver);
     if (arena.state !== StoreState.Open) return;
+    this.client.failLost();
     for (const slot of openFiles.takeLost()) {
       if (!engine.inodes.put(task, slot)) {
         void this.client.call(Operation.Release, [slot], null, ignore).catch(() => {});

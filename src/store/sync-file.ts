@@ -297,7 +297,7 @@ export class SyncFile {
     if (this.closed || (this.access & Access.Read) === 0 || !session.isOpen) this.failAccess('read');
     const hit = session.hot.readHit(session.task, slot, target, offset, length, position);
     if (hit === length) return hit;
-    const done = hit > 0 ? hit : 0;
+    const done = Math.max(hit, 0);
     return (
       done +
       this.run(

@@ -384,8 +384,9 @@ export const enum Request {
   Failed,
   /** Bytes of the request, then of the answer, in the transfer buffer. */
   Bytes,
-  /** Thread slot + 1 that runs it. */
+  /** Thread slot + 1 that runs it, and that thread's generation. */
   Runner,
+  RunnerGeneration,
   /** 10 doubles: arguments, then results. */
   Numbers = 8,
   Words = 32,

@@ -9,8 +9,8 @@ import { schemes } from '#dist/src/index.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { ModelRun } from './model-run.js';
 
-const OPERATIONS = Number(process.env['EMMENTAL_MODEL_OPS'] ?? 22_000);
-const SEED = Number(process.env['EMMENTAL_MODEL_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+const OPERATIONS = Number(process.env.EMMENTAL_MODEL_OPS ?? 22_000);
+const SEED = Number(process.env.EMMENTAL_MODEL_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const BLOCK_BYTES = [4096, 16_384, 65_536];
 
 const safe = schemes.filter((scheme) => scheme.safe).map((scheme) => scheme.name);
