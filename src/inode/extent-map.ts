@@ -35,7 +35,7 @@ import { LockMode, LockRank } from '../sync/lockdep.js';
 import type { Slot } from '../units.js';
 import { convertExtent } from './extent-convert.js';
 import { joinable, joinableAfter, toRight } from './extent-join.js';
-import { REMOVE_EXTENTS, removeExtents } from './extent-remove.js';
+import { REMOVE_RUNS, removeExtents } from './extent-remove.js';
 import { shiftDown, shiftUp } from './extent-shift.js';
 import { CREDITS_CHANGE, CREDITS_GROW, CREDITS_SHRINK, ExtentTree, NODE_HEAD_DISTANCE } from './extent-tree.js';
 import { mapLockAt } from './inode.js';
@@ -46,8 +46,8 @@ export const CREDITS_INSERT = Math.max(CREDITS_GROW, CREDITS_SHRINK + CREDITS_CH
 export const CREDITS_CONVERT = CREDITS_GROW + 2 * CREDITS_SHRINK;
 /** Blocks that a removal within one extent may dirty: a split or a deletion, and the bitmap of what it frees. */
 export const CREDITS_REMOVE_ONE = Math.max(CREDITS_GROW, CREDITS_SHRINK + CREDITS_CHANGE) + FREE_CREDITS;
-/** Blocks that one step of a removal may dirty: as for one extent, and the bitmaps of the others. */
-export const CREDITS_REMOVE_STEP = CREDITS_REMOVE_ONE + (REMOVE_EXTENTS - 1) * FREE_CREDITS;
+/** Blocks that one step of a removal may dirty: as for one extent, and the bitmaps of its other runs. */
+export const CREDITS_REMOVE_STEP = CREDITS_REMOVE_ONE + (REMOVE_RUNS - 1) * FREE_CREDITS;
 /** Blocks that one step of a shift may dirty. */
 export const CREDITS_SHIFT_STEP = CREDITS_GROW + CREDITS_CHANGE + CREDITS_SHRINK;
 
@@ -212,7 +212,7 @@ export class ExtentMap {
   }
 
   /**
-   * Unmaps pages of [first, end) from the front and frees their blocks, a bounded number of extents a call; returns the
+   * Unmaps pages of [first, end) from the front and frees their blocks, at most a leaf's extents a call; returns the
    * page where it stopped (`end` when done): the caller goes on from there in another handle. CREDITS_REMOVE_STEP.
    */
   *remove(task: Task, slot: Slot, first: number, end: number): Routine<number> {

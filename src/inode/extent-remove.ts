@@ -10,8 +10,8 @@ import type { Slot } from '../units.js';
 import type { Path } from './extent-path.js';
 import type { ExtentTree } from './extent-tree.js';
 
-/** Extents that one step frees, all of one leaf; each may be in a group of its own. */
-export const REMOVE_EXTENTS = 32;
+/** Runs of blocks that one step frees, of extents of one leaf; each may be in a group of its own. */
+export const REMOVE_RUNS = 32;
 
 /** One step; returns the page to go on from, `end` when nothing of [first, end) is left. `freeing`: their blocks too. */
 export function* removeExtents(
@@ -77,44 +77,51 @@ function* removeFromLeaf(
   const words = path.words[path.depth];
   const base = path.bases[path.depth];
   const count = path.count(path.depth);
-  let stopped = end;
   let freed = 0;
   // Whole extents to take out: [whole, wholeEnd).
-  let whole = -1;
-  let wholeEnd = -1;
+  let whole = index;
+  let wholeEnd = index;
   let failure: unknown;
+  let i = index;
   try {
-    for (let i = index; ; i++) {
-      if (i === count) {
-        stopped = Math.min(path.pageAfterLeaf(), end);
-        break;
-      }
+    for (let runs = 0; runs < REMOVE_RUNS && i < count && entryPage(words, base, i) < end; runs++) {
       const page = entryPage(words, base, i);
-      if (page >= end) break;
-      if (i - index === REMOVE_EXTENTS) {
-        stopped = page;
-        break;
-      }
-      const block = entryBlock(words, base, i);
-      const extentEnd = entryEnd(words, base, i);
       const from = Math.max(page, first);
-      const to = Math.min(extentEnd, end);
-      if (freeing) yield* tree.allocator.free(task, block + (from - page), to - from);
-      freed += to - from;
+      const block = entryBlock(words, base, i) + (from - page);
+      let length = Math.min(entryEnd(words, base, i), end) - from;
+      let next = i + 1;
+      for (; next < count && entryPage(words, base, next) < end; next++) {
+        if (entryBlock(words, base, next) !== block + length) break;
+        length += Math.min(entryEnd(words, base, next), end) - entryPage(words, base, next);
+      }
+      if (freeing) yield* tree.allocator.free(task, block, length);
+      freed += length;
+      wholeEnd = next;
       if (from > page) {
         tree.resize(task, path, i, from - page);
-      } else if (to < extentEnd) {
-        tree.setExtent(task, path, i, to, block + (to - page), extentEnd - to, entryUnwritten(words, base, i));
-      } else {
-        if (whole < 0) whole = i;
-        wholeEnd = i + 1;
+        whole = i + 1;
       }
+      if (entryEnd(words, base, next - 1) > end) {
+        cutFront(tree, task, path, next - 1, end);
+        wholeEnd = next - 1;
+      }
+      i = next;
     }
   } catch (error) {
     failure = error;
   }
-  if (whole >= 0) yield* tree.deleteExtents(task, slot, path, whole, wholeEnd - whole);
+  const stopped = Math.min(i < count ? entryPage(words, base, i) : path.pageAfterLeaf(), end);
+  if (wholeEnd > whole) yield* tree.deleteExtents(task, slot, path, whole, wholeEnd - whole);
   if (freed > 0) tree.changed(task, slot, path, -freed);
   if (failure !== undefined) throw failure;
   return stopped;
+}
+
+/** Takes the pages before `page` off an extent. */
+function cutFront(tree: ExtentTree, task: Task, path: Path, index: number, page: number): void {
+  const words = path.words[path.depth];
+  const base = path.bases[path.depth];
+  const block = entryBlock(words, base, index) + (page - entryPage(words, base, index));
+  const length = entryEnd(words, base, index) - page;
+  tree.setExtent(task, path, index, page, block, length, entryUnwritten(words, base, index));
 }
