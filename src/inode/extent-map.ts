@@ -10,34 +10,29 @@
  */
 import { type Allocator, FREE_CREDITS } from '../allocator/allocator.js';
 import { assert } from '../assert.js';
-import { BlockKind } from '../format/block-header.js';
 import {
-  ENTRY_WORDS,
   entryBlock,
   entryEnd,
   entryLength,
   entryPage,
   entryUnwritten,
-  findExtentEntry,
   MAX_EXTENT_LENGTH,
-  NODE_ENTRIES_WORD,
 } from '../format/extent-node.js';
-import { InodeAt } from '../format/inode-record.js';
 import type { Journal } from '../journal/journal.js';
 import type { Metadata } from '../journal/metadata.js';
 import type { Frames } from '../pagecache/frames.js';
-import { type BlockRun, RunKind } from '../pagecache/mapping-operations.js';
+import type { BlockRun } from '../pagecache/mapping-operations.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
-import { Inode } from '../sync/layout.js';
 import { LockMode, LockRank } from '../sync/lockdep.js';
 import type { Slot } from '../units.js';
 import { convertExtent } from './extent-convert.js';
 import { joinable, joinableAfter, toRight } from './extent-join.js';
+import { ExtentLookup, fillRun } from './extent-lookup.js';
 import { REMOVE_RUNS, removeExtents } from './extent-remove.js';
 import { shiftDown, shiftUp } from './extent-shift.js';
-import { CREDITS_CHANGE, CREDITS_GROW, CREDITS_SHRINK, ExtentTree, NODE_HEAD_DISTANCE } from './extent-tree.js';
+import { CREDITS_CHANGE, CREDITS_GROW, CREDITS_SHRINK, ExtentTree } from './extent-tree.js';
 import { mapLockAt } from './inode.js';
 
 /** Blocks that one insertion may dirty. It either adds an extent, or joins two. */
@@ -50,8 +45,6 @@ export const CREDITS_REMOVE_ONE = Math.max(CREDITS_GROW, CREDITS_SHRINK + CREDIT
 export const CREDITS_REMOVE_STEP = CREDITS_REMOVE_ONE + (REMOVE_RUNS - 1) * FREE_CREDITS;
 /** Blocks that one step of a shift may dirty. */
 export const CREDITS_SHIFT_STEP = CREDITS_GROW + CREDITS_CHANGE + CREDITS_SHRINK;
-
-const ROOT_ENTRIES_WORD = InodeAt.RootEntries / 4;
 
 /** One extent, as `next` gives it. */
 export class Extent {
@@ -70,6 +63,7 @@ export interface ExtentMapOptions {
 
 export class ExtentMap {
   private readonly tree: ExtentTree;
+  private readonly cached: ExtentLookup;
 
   constructor(
     readonly arena: Arena,
@@ -80,6 +74,7 @@ export class ExtentMap {
     options: ExtentMapOptions = {},
   ) {
     this.tree = new ExtentTree(arena, frames, journal, metadata, allocator, options.maxEntries);
+    this.cached = new ExtentLookup(this.tree);
   }
 
   /**
@@ -87,44 +82,7 @@ export class ExtentMap {
    * `max`). False, and nothing said, when a block of the tree is not cached: then ask `lookup`. Hot: no allocation.
    */
   tryLookup(task: Task, slot: Slot, page: number, run: BlockRun, max: number): boolean {
-    const { metadata, frames, tree } = this;
-    const { unsigned } = this.arena;
-    const at = this.arena.layout.inodeRecords + slot * Inode.Words;
-    const recordBlock = unsigned[at + Inode.RecordBlock];
-    let frame = recordBlock === 0 ? this.journal.superblockFrame : metadata.tryGet(task, recordBlock, BlockKind.Inodes);
-    if (frame === 0) return false;
-    // The superblock's frame is pinned by the journal, for good.
-    let pinned = recordBlock !== 0;
-    let words = frames.words(frame);
-    let base = frames.word(frame) + unsigned[at + Inode.RecordOffset] / 4 + ROOT_ENTRIES_WORD;
-    let head = words[base - 1];
-    let height = head & 0xffff;
-    let count = head >>> 16;
-    let isSound = count <= tree.rootMax;
-    let bound = page + max;
-    while (isSound) {
-      const index = findExtentEntry(words, base, count, page);
-      if (index + 1 < count) bound = Math.min(bound, words[base + (index + 1) * ENTRY_WORDS]);
-      if (height === 0 || index < 0) {
-        fillRun(run, words, base, height === 0 ? index : -1, page, bound);
-        if (pinned) metadata.put(frame);
-        return true;
-      }
-      const child = words[base + index * ENTRY_WORDS + 1];
-      if (pinned) metadata.put(frame);
-      // The extent-map lock keeps the child in the tree while neither node is pinned.
-      frame = metadata.tryGet(task, child, BlockKind.ExtentNode);
-      if (frame === 0) return false;
-      pinned = true;
-      words = frames.words(frame);
-      base = frames.word(frame) + NODE_ENTRIES_WORD;
-      head = words[base - NODE_HEAD_DISTANCE];
-      isSound = (head & 0xffff) === height - 1 && head >>> 16 <= tree.nodeMax;
-      height--;
-      count = head >>> 16;
-    }
-    if (pinned) metadata.put(frame);
-    return false;
+    return this.cached.tryLookup(task, slot, page, run, max);
   }
 
   *lookup(task: Task, slot: Slot, page: number, run: BlockRun, max: number): Routine<void> {
@@ -251,20 +209,4 @@ export class ExtentMap {
   private assertExclusive(task: Task, slot: Slot): void {
     task.lockdep?.assertHeld(LockRank.ExtentMap, mapLockAt(this.arena, slot), LockMode.Exclusive);
   }
-}
-
-/** The run at `page` that entry `index` of a leaf makes, or the hole after it up to `bound`. */
-function fillRun(run: BlockRun, words: Uint32Array, base: number, index: number, page: number, bound: number): void {
-  if (index >= 0) {
-    const end = entryEnd(words, base, index);
-    if (end > page) {
-      run.block = entryBlock(words, base, index) + (page - entryPage(words, base, index));
-      run.length = Math.min(end, bound) - page;
-      run.kind = entryUnwritten(words, base, index) ? RunKind.Unwritten : RunKind.Written;
-      return;
-    }
-  }
-  run.block = 0;
-  run.length = bound - page;
-  run.kind = RunKind.Hole;
 }

@@ -185,8 +185,13 @@ export class ExtentTree {
     const { unsigned } = this.arena;
     unsigned[at + Inode.Blocks] += blocks;
     path.words[0][path.record + RECORD_BLOCKS_WORD] = unsigned[at + Inode.Blocks];
-    Atomics.add(this.arena.words, at + Inode.MapSequence, 1);
+    this.countChange(slot);
     this.dirty(task, path, 0);
+  }
+
+  /** Who remembers anything of the tree forgets it. */
+  private countChange(slot: Slot): void {
+    Atomics.add(this.arena.words, slotAt(this.arena, slot) + Inode.MapSequence, 1);
   }
 
   private addTreeBlocks(task: Task, path: Path, blocks: number): void {
@@ -276,6 +281,7 @@ export class ExtentTree {
     if (top === 0) this.pushRootDown(task, path, fresh.pop()!);
     for (let level = top === 0 ? 2 : top; level <= path.depth; level++) this.split(task, path, level, fresh.pop()!);
     assert(fresh.length === 0, 'a node too many was allocated');
+    this.countChange(slot);
   }
 
   private *allocateNodes(task: Task, slot: Slot, path: Path, count: number): Routine<Frame[]> {

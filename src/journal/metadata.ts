@@ -150,7 +150,8 @@ export class Metadata implements MappingOperations {
   }
 
   private kindOf(frame: Frame): number {
-    return this.cache.frames.view(frame).getUint32(HeaderAt.Kind, true);
+    const { frames } = this.cache;
+    return frames.words(frame)[frames.word(frame) + HeaderAt.Kind / 4];
   }
 }
 

@@ -13,6 +13,7 @@ import {
   extentNodeCount,
   extentNodeLevel,
   findExtentEntry,
+  guessExtentEntry,
   MAX_EXTENT_LENGTH,
   NODE_ENTRIES_WORD,
   openEntries,
@@ -118,6 +119,19 @@ describe('extent node', () => {
         const page = Math.min(0xffff_fffe, Math.max(0, extents[0]!.page + offset));
         const expected = extents.findLastIndex((extent) => extent.page <= page);
         expect(findExtentEntry(words, BASE, extents.length, page)).toBe(expected);
+      }),
+    );
+  });
+
+  it("finds it whatever the guess at the list's bounds", () => {
+    const anyPage = fc.integer({ min: 0, max: 40_000 });
+    fc.assert(
+      fc.property(extentList, anyPage, anyPage, anyPage, (extents, page, low, high) => {
+        const words = emptyNode();
+        put(words, extents);
+        const expected = extents.findLastIndex((extent) => extent.page <= page);
+        expect(guessExtentEntry(words, BASE, extents.length, page, low, high)).toBe(expected);
+        expect(guessExtentEntry(words, BASE, extents.length, page, 0, Number.POSITIVE_INFINITY)).toBe(expected);
       }),
     );
   });
