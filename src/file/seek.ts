@@ -72,16 +72,27 @@ export interface FileExtent {
   unwritten: boolean;
 }
 
-/** The file's extents in order of position, after everything dirty has been given blocks. In bytes. */
-export function* extentsOf(task: Task, engine: Engine, slot: Slot): Routine<FileExtent[]> {
+/**
+ * The file's extents in order of position, after everything dirty has been given blocks. In bytes. At most `limit` of them,
+ * from the first that ends behind `positionBytes`; a writer in between two calls may be seen by the second alone.
+ */
+export function* extentsOf(
+  task: Task,
+  engine: Engine,
+  slot: Slot,
+  positionBytes = 0,
+  limit = Number.POSITIVE_INFINITY,
+): Routine<FileExtent[]> {
   const { blockBytes, extents } = engine;
-  yield* writeBack(task, engine, slot, 0, MAX_FILE_PAGES);
+  const first = Math.floor(positionBytes / blockBytes);
+  yield* writeBack(task, engine, slot, first, MAX_FILE_PAGES);
   const list: FileExtent[] = [];
   const extent = new Extent();
   const mapLock = mapLockAt(engine.arena, slot);
   yield* acquireShared(task, mapLock);
   try {
-    for (let page = 0; yield* extents.next(task, slot, page, extent); page = extent.page + extent.length) {
+    for (let page = first; list.length < limit; page = extent.page + extent.length) {
+      if (!(yield* extents.next(task, slot, page, extent))) break;
       list.push({
         position: extent.page * blockBytes,
         devicePosition: extent.block * blockBytes,

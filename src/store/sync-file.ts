@@ -251,11 +251,9 @@ export class SyncFile {
     return this.run('extents', extentsOf(this.task, this.session.engine, this.slot));
   }
 
-  /** Up to `limit` extents from the first that starts at or after `position`. */
+  /** Up to `limit` extents from the first that ends behind `position`. */
   extentsFrom(position: number, limit: number): FileExtent[] {
-    return this.extents()
-      .filter((extent) => extent.position >= position)
-      .slice(0, limit);
+    return this.run('extents', extentsOf(this.task, this.session.engine, this.slot, position, limit));
   }
 
   /** A zero-copy window on the page that holds `position`. ENXIO past the end. */
