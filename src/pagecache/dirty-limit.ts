@@ -2,13 +2,14 @@
  * How much may be dirty: background writeback, and the throttling of writers.
  *
  * Writers call `balanceDirty` before they take any lock; above the limit they write pages back themselves, or wait for who
- * does. One service thread runs `writebackLoop`; it starts at half the limit, and on pages that have been dirty too long.
+ * does. One service thread keeps calling `BackgroundWriteback.pass`; it starts at half the limit, and on pages that have
+ * been dirty too long.
  * Both count pages under writeback as dirty, as these hold their frames just as long. Takes no lock but those of writeback.
  *
- * Once writing fails, writers above the limit get the error and the background thread looks again once a second: nobody
+ * Once writing fails, writers above the limit get the error, and the background thread waits before it tries again: nobody
  * spins on a device that takes no more writes.
  */
-import { type Routine, WOKEN } from '../routine/effect.js';
+import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import { Header } from '../sync/layout.js';
 import { Count, count } from '../sync/statistics.js';
@@ -19,12 +20,18 @@ import { writebackError, writePages } from './writeback.js';
 
 /** Pages that a throttled writer, or one short of frames, writes back at a time. */
 const SHARE_PAGES = 256;
-/** How long the background thread sleeps at most: expiry is looked at as often, and a failed device tried again. */
-const INTERVAL_MS = 1000;
+/** Pages that the background thread writes between looks at its other duties. */
+const CHUNK_PAGES = 2048;
+/** How long it lets a device alone that took no write. */
+const RETRY_MS = 1000;
 const THROTTLE_MS = 100;
+/** This part of the cache is never all dirty, whatever was asked for: metadata need frames while data are written. */
+const CLEAN_SHARE = 8;
+const NO_INDICES = new Uint32Array(0);
 
 export function dirtyLimitOf(cache: CacheParts): number {
-  return Math.max(1, Math.floor(cache.frames.frames * cache.limits.dirtyRatio));
+  const { frames } = cache.frames;
+  return Math.max(1, Math.floor(Math.min(frames * cache.limits.dirtyRatio, frames - frames / CLEAN_SHARE)));
 }
 
 /** Makes a writer wait while too much is dirty. Throws the error when nothing can be written. Holds no lock, no handle. */
@@ -55,43 +62,57 @@ export function* writeSome(cache: CacheParts, task: Task, pages: number): Routin
     if (mapping === 0 || cache.mappings.dirtyPagesOf(mapping) === 0) continue;
     // The next round begins behind this mapping, and threads that come meanwhile with it.
     Atomics.store(words, Header.WritebackClock, mapping + 1);
-    written += yield* writeMapping(cache, task, mapping, pages - written);
+    const indices = writableOf(cache, task, mapping, pages - written);
+    written += (yield* writePages(cache, task, mapping, indices, false)).written;
   }
   return written;
-}
-
-/** The background thread: returns once Header.ServiceStop is set and Header.WritebackWork woken. */
-export function* writebackLoop(cache: CacheParts, task: Task): Routine<void> {
-  const { words } = cache.arena;
-  let wanted = 0;
-  while (Atomics.load(words, Header.ServiceStop) === 0) {
-    const sequence = Atomics.load(words, Header.WritebackWork);
-    const written = yield* backgroundPass(cache, task, wanted);
-    wanted = 0;
-    if (written > 0) continue;
-    if (Atomics.load(words, Header.WritebackError) !== 0) yield task.wait(Header.ServiceStop, 0, INTERVAL_MS);
-    else if ((yield task.wait(Header.WritebackWork, sequence, INTERVAL_MS)) === WOKEN) wanted = SHARE_PAGES;
-  }
 }
 
 /**
- * Writes mappings back whole, those that expired and, while more than half the limit is dirty or fewer than `wanted` pages
- * were written, the others. Answers how many pages were written.
+ * What the background thread still has to write of the mapping it is at. One per thread; it hands back the thread after
+ * each CHUNK_PAGES, so that the thread's other duties do not wait for a large file.
  */
-export function* backgroundPass(cache: CacheParts, task: Task, wanted: number): Routine<number> {
-  const { words, layout } = cache.arena;
-  const half = dirtyLimitOf(cache) / 2;
-  const start = Atomics.load(words, Header.WritebackClock) >>> 0;
-  let written = 0;
-  for (let i = 0; i < layout.inodes; i++) {
-    const mapping = ((start + i) % layout.inodes) as Slot;
-    if (mapping === 0 || cache.mappings.dirtyPagesOf(mapping) === 0) continue;
-    const isTooMuch = Atomics.load(words, Header.PagesDirty) > half || written < wanted;
-    if (!isTooMuch && !hasExpired(cache, task, mapping)) continue;
-    Atomics.store(words, Header.WritebackClock, mapping + 1);
-    written += yield* writeMapping(cache, task, mapping, Number.POSITIVE_INFINITY);
+export class BackgroundWriteback {
+  private mapping = 0 as Slot;
+  private indices: Uint32Array = NO_INDICES;
+  private notBefore = 0;
+
+  /**
+   * Writes the next chunk, if more than half the limit is dirty, or pages have been dirty too long, or somebody waits for
+   * frames. Mappings are written whole, one after the other. Answers how many pages were written; 0 for some time after
+   * an error.
+   */
+  *pass(cache: CacheParts, task: Task): Routine<number> {
+    if (this.notBefore > task.driver.now()) return 0;
+    if (this.indices.length === 0) this.choose(cache, task);
+    const { mapping, indices } = this;
+    if (indices.length === 0) return 0;
+    this.indices = indices.subarray(Math.min(indices.length, CHUNK_PAGES));
+    const result = yield* writePages(cache, task, mapping, indices.subarray(0, CHUNK_PAGES), false);
+    if (result.error !== null) {
+      this.indices = NO_INDICES;
+      this.notBefore = task.driver.now() + RETRY_MS;
+    }
+    return result.written;
   }
-  return written;
+
+  private choose(cache: CacheParts, task: Task): void {
+    const { words, layout } = cache.arena;
+    const isWanted = Atomics.exchange(words, Header.FramesWanted, 0) !== 0;
+    const isTooMuch = isWanted || Atomics.load(words, Header.PagesDirty) * 2 > dirtyLimitOf(cache);
+    const start = Atomics.load(words, Header.WritebackClock) >>> 0;
+    for (let i = 0; i < layout.inodes; i++) {
+      const mapping = ((start + i) % layout.inodes) as Slot;
+      if (mapping === 0 || cache.mappings.dirtyPagesOf(mapping) === 0) continue;
+      if (!isTooMuch && !hasExpired(cache, task, mapping)) continue;
+      const indices = writableOf(cache, task, mapping, Number.POSITIVE_INFINITY);
+      if (indices.length === 0) continue;
+      Atomics.store(words, Header.WritebackClock, mapping + 1);
+      this.mapping = mapping;
+      this.indices = indices;
+      return;
+    }
+  }
 }
 
 /** Asks the background thread to look. */
@@ -100,10 +121,8 @@ export function wakeBackground(task: Task): void {
   task.driver.wake(Header.WritebackWork, 1);
 }
 
-function* writeMapping(cache: CacheParts, task: Task, mapping: Slot, pages: number): Routine<number> {
-  const end = Number.POSITIVE_INFINITY;
-  const indices = cache.mappings.snapshot(task, mapping, 0, end, PageKind.Writable, pages);
-  return (yield* writePages(cache, task, mapping, indices, false)).written;
+function writableOf(cache: CacheParts, task: Task, mapping: Slot, pages: number): Uint32Array {
+  return cache.mappings.snapshot(task, mapping, 0, Number.POSITIVE_INFINITY, PageKind.Writable, pages);
 }
 
 function hasExpired(cache: CacheParts, task: Task, mapping: Slot): boolean {

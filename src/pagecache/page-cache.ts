@@ -15,7 +15,7 @@ import type { Arena } from '../sync/arena.js';
 import { Page } from '../sync/layout.js';
 import type { Frame, Slot } from '../units.js';
 import type { CacheParts, DirtyLimits } from './cache-parts.js';
-import { backgroundPass, balanceDirty, writebackLoop, writeSome } from './dirty-limit.js';
+import { BackgroundWriteback, balanceDirty, writeSome } from './dirty-limit.js';
 import { detach, drop, evictRange } from './drop.js';
 import { type FillOptions, fill, fillLocked } from './fill.js';
 import type { Frames } from './frames.js';
@@ -46,6 +46,7 @@ export class PageCache implements CacheParts {
   operations: CacheOperations | null = null;
   /** Whether the last `findOrCreate` of this thread inserted the page. */
   created = false;
+  private readonly background = new BackgroundWriteback();
   private readonly words: Int32Array;
   private readonly records: number;
 
@@ -282,12 +283,9 @@ export class PageCache implements CacheParts {
     return balanceDirty(this, task);
   }
 
-  backgroundPass(task: Task, wanted: number): Routine<number> {
-    return backgroundPass(this, task, wanted);
-  }
-
-  writebackLoop(task: Task): Routine<void> {
-    return writebackLoop(this, task);
+  /** For the background thread: writes a chunk of what is due; answers pages written, 0 when nothing is. */
+  backgroundPass(task: Task): Routine<number> {
+    return this.background.pass(this, task);
   }
 
   errorSince(mapping: Slot, seen: number): StoreError | null {

@@ -6,7 +6,10 @@
  * leave and are remembered in a ghost table; a page that comes back while remembered enters the main queue at once; the
  * main queue is a clock with two bits. A scan therefore passes through the small queue and leaves the rest alone. Hits
  * only count in the page's own word: no list, no lock. (Chosen over LRU and SIEVE: an LRU needs a shared list on every
- * hit, and SIEVE, which has no filter before its queue, lets a scan push the hot set out.)
+ * hit, and SIEVE, which has no filter before its queue, lets a scan push the hot set out.) Shares of hits, this code
+ * against LRU, in test/pagecache/hit-ratios: Zipf 1.0 over 16 times the cache 71.7% against 65.6%; Zipf 0.8 over 8 times
+ * the cache 55.8% against 48.4%; a loop over 1.1 times the cache 76% against 0%; a hot set half as large as the cache with
+ * scans twice as large as it 79.5%, which is all that can hit, against 73.9%.
  *
  * Any thread may call. Leaf mutexes: reclaim, then the victim's ListLock, then its bucket's; one at a time.
  *
@@ -167,6 +170,7 @@ export class Reclaim {
     if (mapping !== 0 && task.noWriteback === 0 && task.handleDepth === 0) {
       if ((yield* this.relieve(task)) > 0) return;
     }
+    Atomics.store(this.words, Header.FramesWanted, 1);
     Atomics.add(this.words, Header.WritebackWork, 1);
     task.driver.wake(Header.WritebackWork, 1);
     yield task.wait(Header.FramesWait, sequence, WAIT_MS);

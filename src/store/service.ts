@@ -115,9 +115,9 @@ function readOneWindow(session: Session, window: ReadaheadWindow): boolean {
 /** Errors stay with the pages' inode and reach the next sync of that file. */
 function writeBackSome(session: Session): number {
   const { task, engine } = session;
-  if (session.readOnly || Atomics.load(session.arena.words, Header.WritebackError) !== 0) return 0;
+  if (session.readOnly) return 0;
   try {
-    return session.run('writeback', engine.cache.backgroundPass(task, 0));
+    return session.run('writeback', engine.cache.backgroundPass(task));
   } catch {
     return 0;
   }

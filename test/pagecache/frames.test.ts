@@ -44,7 +44,8 @@ describe('frames', () => {
   test('at most 64 bytes of control memory a page', () => {
     const rest = { inodes: 8, groups: 4, threads: 20, exclusions: 16, pins: 8, requests: 2, openFiles: 4 };
     for (const frames of [1 << 15, (1 << 16) + 1, 200_000, 1_310_720]) {
-      const bytes = 4 * (layoutOf({ frames, ...rest }, POINTS.length).words - layoutOf({ frames: 1, ...rest }, 1).words);
+      const bytes =
+        4 * (layoutOf({ frames, ...rest }, POINTS.length).words - layoutOf({ frames: 1, ...rest }, 1).words);
       expect(bytes / frames).toBeLessThanOrEqual(64);
     }
   });

@@ -273,26 +273,49 @@ describe('the dirty limit', () => {
     world.write(FILE, 0, 1);
     driver.nowMs += 3000;
     world.write(2, 0, 1);
-    expect(world.run(world.cache.backgroundPass(world.task, 0))).toBe(0);
+    expect(world.run(world.cache.backgroundPass(world.task))).toBe(0);
     driver.nowMs += 2500;
-    expect(world.run(world.cache.backgroundPass(world.task, 0))).toBe(1);
+    expect(world.run(world.cache.backgroundPass(world.task))).toBe(1);
     expect(world.cache.dirtyPagesOf(FILE)).toBe(0);
     expect(world.cache.dirtyPagesOf(2 as Slot)).toBe(1);
-    expect(world.run(world.cache.backgroundPass(world.task, 1))).toBe(1);
+    // Unless somebody waits for frames.
+    expect(world.run(world.cache.backgroundPass(world.task))).toBe(0);
+    Atomics.store(world.arena.words, Header.FramesWanted, 1);
+    expect(world.run(world.cache.backgroundPass(world.task))).toBe(1);
+    expect(world.arena.words[Header.FramesWanted]).toBe(0);
   });
 
-  test('the background thread ends when it is told to', () => {
-    const world = new CacheWorld({ frames: 16 });
-    for (let i = 0; i < 8; i++) world.write(FILE, i, 1);
-    const loop = world.cache.writebackLoop(world.task);
-    let step = loop.next(0);
-    while (!step.done && step.value.kind !== EffectKind.Wait) {
-      const { kind, buffers, positionBytes } = step.value;
-      step = loop.next(kind === EffectKind.Io ? world.device.write(buffers, positionBytes) : 0);
-    }
+  test('above half the limit, mappings are written whole, a chunk at a time', () => {
+    const world = new CacheWorld({ frames: 8192, span: 8192 });
+    for (let i = 0; i < 2400; i++) world.write(FILE, i, 1);
+    world.write(2, 0, 1);
+    expect(world.run(world.cache.backgroundPass(world.task))).toBe(2048);
+    expect(world.run(world.cache.backgroundPass(world.task))).toBe(352);
+    expect(world.run(world.cache.backgroundPass(world.task))).toBe(0);
     expect(world.cache.dirtyPagesOf(FILE)).toBe(0);
-    Atomics.store(world.arena.words, Header.ServiceStop, 1);
-    expect(loop.next(0).done).toBe(true);
+    expect(world.cache.dirtyPagesOf(2 as Slot)).toBe(1);
+  });
+
+  test('after an error the background leaves the device alone for a while', () => {
+    const driver = new ManualDriver();
+    const world = new CacheWorld({ frames: 16, driver });
+    for (let i = 0; i < 8; i++) world.write(FILE, i, 1);
+    world.mapping.failMapWrite = new StoreError('ENOSPC');
+    const pass = (): number => world.run(world.cache.backgroundPass(world.task));
+    expect(pass()).toBe(0);
+    world.mapping.calls.length = 0;
+    expect(pass()).toBe(0);
+    expect(world.mapping.calls).toEqual([]);
+    world.mapping.failMapWrite = null;
+    driver.nowMs += 1500;
+    expect(pass()).toBe(8);
+  });
+
+  test('not all of the cache may be dirty, whatever was asked for', () => {
+    const world = new CacheWorld({ frames: 64, dirtyRatio: 1 });
+    for (let i = 0; i < 57; i++) world.write(FILE, i, 1);
+    world.run(world.cache.balanceDirty(world.task));
+    expect(world.arena.words[Header.PagesDirty]).toBeLessThanOrEqual(56);
   });
 });
 
