@@ -1,21 +1,17 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { parseAddress, parsePlace } from '#dist/src/cli/address.js';
+import { temporaryDirectory } from '../support/temporary.js';
 
-let directory: string;
-let image: string;
-let colons: string;
+const directory = temporaryDirectory();
+const image = join(directory, 'disk.img');
+const colons = join(directory, 'pci:0:1.img');
 
 beforeAll(() => {
-  directory = mkdtempSync(join(tmpdir(), 'emmental-test-'));
-  image = join(directory, 'disk.img');
-  colons = join(directory, 'pci:0:1.img');
   writeFileSync(image, '');
   writeFileSync(colons, '');
 });
-afterAll(() => rmSync(directory, { recursive: true }));
 
 test('the device is what exists before a colon, the name is all the rest', () => {
   expect(parseAddress(`${image}:logs/a:b`)).toEqual({ device: image, name: 'logs/a:b' });

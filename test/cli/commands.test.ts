@@ -1,13 +1,14 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
+import { openStore, type Store } from '#dist/src/index.js';
+import { temporaryDirectory } from '../support/temporary.js';
 import { emmental } from './emmental.js';
 
 const MIB = 1024 * 1024;
-let directory: string;
-let image: string;
+const directory = temporaryDirectory(true);
+const image = join(directory, 'disk.img');
 let sparse: Buffer;
 
 async function done(...args: string[]): Promise<string> {
@@ -33,16 +34,36 @@ interface Stat {
   extents: { position: number; length: number }[];
 }
 
+/** A command takes a process with threads; what only prepares or looks is done in one go, here. */
+async function inStore<T>(path: string, use: (store: Store) => Promise<T>): Promise<T> {
+  const store = await openStore(path, { cacheBytes: 32 * MIB, threads: 2 });
+  try {
+    return await use(store);
+  } finally {
+    await store.close();
+  }
+}
+
+async function write(store: Store, name: string, content: Buffer | string): Promise<void> {
+  const file = await store.open(name, 'w');
+  await file.writeFile(content);
+  await file.close();
+}
+
+async function read(store: Store, name: string): Promise<Buffer> {
+  const file = await store.open(name);
+  const content = await file.readFile();
+  await file.close();
+  return Buffer.from(content);
+}
+
 beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'emmental-test-'));
-  image = join(directory, 'disk.img');
   // Data at both ends, and 6 MiB of zeros between them.
   sparse = Buffer.alloc(8 * MIB + 123);
   randomBytes(MIB).copy(sparse);
   randomBytes(MIB + 123).copy(sparse, 7 * MIB);
   await done('format', image, '--size', '128M', '--label', 'test');
 });
-afterAll(() => rmSync(directory, { recursive: true }));
 
 test('format makes a sparse file of that size, and keeps its hands off what is there', async () => {
   expect(statSync(image).size).toBe(128 * MIB);
@@ -71,26 +92,31 @@ test('a file goes in and out with its holes', async () => {
 test('pipes carry a file in and out', async () => {
   const piped = await emmental(['cp', '-', `${image}:piped`], { input: sparse });
   expect({ code: piped.code, stderr: piped.stderr }).toEqual({ code: 0, stderr: '' });
-  expect((await json<Stat>('stat', `${image}:piped`)).allocatedBytes).toBeLessThan(3 * MIB);
+  expect((await inStore(image, (store) => store.stat('piped'))).size).toBe(sparse.length);
   const { code, stdout } = await emmental(['cp', `${image}:piped`, '-']);
   expect(code).toBe(0);
-  expect(createHash('sha1').update(stdout).digest('hex')).toBe(createHash('sha1').update(sparse).digest('hex'));
+  expect(stdout.equals(sparse)).toBe(true);
 });
 
 test('copies within a store and between stores', async () => {
   const other = join(directory, 'other.img');
   await done('format', other, '--size', '64M');
+  await inStore(image, (store) => write(store, 'twin', 'something to be replaced'));
   await done('cp', `${image}:piped`, `${image}:twin`);
   await done('cp', `${image}:twin`, `${other}:`);
-  expect((await emmental(['cp', `${other}:twin`, '-'])).stdout.equals(sparse)).toBe(true);
-  expect((await json<Stat>('stat', `${other}:twin`)).allocatedBytes).toBeLessThan(3 * MIB);
+  const [content, { allocatedBytes }] = await inStore(other, async (store) => [
+    await read(store, 'twin'),
+    await (await store.open('twin')).stat(),
+  ]);
+  expect(content.equals(sparse)).toBe(true);
+  expect(allocatedBytes).toBeLessThan(3 * MIB);
   expect(await done('check', other)).toBe(`${other}: clean\n`);
 });
 
 test('ls, mv, rm', async () => {
-  for (const name of ['ls/b', 'ls/a', 'ls/é', 'ls/c:d']) {
-    await emmental(['cp', '-', `${image}:${name}`], { input: Buffer.from(name) });
-  }
+  await inStore(image, async (store) => {
+    for (const name of ['ls/b', 'ls/a', 'ls/é', 'ls/c:d']) await write(store, name, name);
+  });
   expect(await done('ls', image, 'ls/')).toBe('ls/a\nls/b\nls/c:d\nls/é\n');
   await done('mv', `${image}:ls/a`, 'ls/z');
   await done('mv', `${image}:ls/b`, `${image}:ls/é`);
@@ -100,48 +126,47 @@ test('ls, mv, rm', async () => {
     ['ls/z', 4],
     ['ls/é', 4],
   ]);
-  expect((await emmental(['cp', `${image}:ls/é`, '-'])).stdout.toString()).toBe('ls/b');
+  expect((await inStore(image, (store) => read(store, 'ls/é'))).toString()).toBe('ls/b');
   await done('rm', `${image}:ls/z`, `${image}:ls/c:d`, `${image}:ls/é`);
-  expect(await json('ls', image, 'ls/')).toEqual([]);
-  expect(await done('ls', image, '--long')).toMatch(/^ +\d+ +\d+ +\d+ \d{4}-\d\d-\d\dT[\d:]+Z data\/sparse\n/);
+  expect(await done('ls', image, '--long')).toMatch(/^( +\d+ +\d+ +\d+ \d{4}-\d\d-\d\dT[\d:]+Z [^l].*\n)+$/);
 });
 
 test('truncate and punch', async () => {
   await done('truncate', `${image}:grown`, '1M', '--create');
-  expect(await json('stat', `${image}:grown`)).toMatchObject({ size: MIB, allocatedBytes: 0, extents: [] });
-  await done('cp', `${image}:piped`, `${image}:punched`);
-  await done('punch', `${image}:punched`, '4k', '1016k');
-  const stat = await json<Stat>('stat', `${image}:punched`);
-  expect(stat.size).toBe(sparse.length);
-  expect(stat.extents[0]).toMatchObject({ position: 0, length: 4096 });
-  const expected = Buffer.from(sparse).fill(0, 4096, MIB - 4096);
-  expect((await emmental(['cp', `${image}:punched`, '-'])).stdout.equals(expected)).toBe(true);
+  await done('punch', `${image}:piped`, '4k', '1016k');
+  await inStore(image, async (store) => {
+    expect(await store.stat('grown')).toMatchObject({ size: MIB, allocatedBytes: 0 });
+    const file = await store.open('piped');
+    expect((await file.extents())[0]).toMatchObject({ position: 0, length: 4096 });
+    await file.close();
+    expect((await read(store, 'piped')).equals(Buffer.from(sparse).fill(0, 4096, MIB - 4096))).toBe(true);
+  });
 });
 
 test('what cannot be done is said in one line, and changes nothing', async () => {
   const missing = join(directory, 'missing.img');
-  await failed('ENOENT', 'info', missing);
-  await failed('ENOENT', 'cp', `${image}:nosuch`, '-');
-  await failed('ENOENT', 'truncate', `${image}:nosuch`, '1k');
-  await failed('ENOENT', 'rm', `${image}:nosuch`);
-  await failed('ENOENT', 'mv', `${image}:nosuch`, 'x');
-  await failed('ENAMETOOLONG', 'cp', `${image}:piped`, `${image}:${'x'.repeat(256)}`);
-  await failed('ENOENT', 'cp', join(directory, 'nosuch'), `${image}:x`);
   const foreign = join(directory, 'foreign.img');
   writeFileSync(foreign, Buffer.alloc(MIB));
+  await failed('ENOENT', 'info', missing);
   await failed('no Emmental store', 'ls', foreign);
+  await failed('ENOENT', 'cp', `${image}:nosuch`, '-');
+  await failed('ENOENT', 'truncate', `${image}:nosuch`, '1k');
+  await failed('ENOENT', 'mv', `${image}:nosuch`, 'x');
+  await failed('ENAMETOOLONG', 'cp', `${image}:grown`, `${image}:${'x'.repeat(256)}`);
+  await failed('ENOENT', 'cp', join(directory, 'nosuch'), `${image}:x`);
   expect(existsSync(missing)).toBe(false);
+  await inStore(image, async () => failed('EBUSY', 'rm', `${image}:grown`));
   expect(await done('check', image)).toBe(`${image}: clean\n`);
 });
 
 test('a copy that does not fit leaves the old file, and a clean store', async () => {
   const small = join(directory, 'small.img');
   await done('format', small, '--size', '16M');
-  await emmental(['cp', '-', `${small}:file`], { input: Buffer.from('old') });
+  await inStore(small, (store) => write(store, 'file', 'old'));
   const { code, stderr } = await emmental(['cp', '-', `${small}:file`], { input: randomBytes(32 * MIB) });
   expect(stderr).toContain('ENOSPC');
   expect(code).toBe(1);
-  expect((await emmental(['cp', `${small}:file`, '-'])).stdout.toString()).toBe('old');
+  expect((await inStore(small, (store) => read(store, 'file'))).toString()).toBe('old');
   expect(await done('ls', small)).toBe('file\n');
   expect(await done('check', small)).toBe(`${small}: clean\n`);
 });

@@ -1,15 +1,13 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
+import { temporaryDirectory } from '../support/temporary.js';
 import { emmental } from './emmental.js';
 
-let directory: string;
+const directory = temporaryDirectory();
 beforeAll(() => {
-  directory = mkdtempSync(join(tmpdir(), 'emmental-test-'));
   writeFileSync(join(directory, 'bad.fio'), '[global]\nbs=8k\n[job]\nrw=randread\nnosuch=1\n');
 });
-afterAll(() => rmSync(directory, { recursive: true }));
 
 test.each([
   [[], 'no command given'],
