@@ -1,0 +1,163 @@
+/**
+ * The stress test: real threads read, pin, prefetch, write, punch and truncate files that keep reusing each other's blocks,
+ * under a cache much smaller than the files, and everything that anybody sees is held against the ledger (ledger.mjs).
+ *
+ * EMMENTAL_STRESS_MS sets how long each scheme is run, EMMENTAL_STRESS_SEED the seed of the threads' choices (their
+ * interleaving is the machine's).
+ */
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { describe, expect, it } from 'vitest';
+import { checkStore, createStore, openStore, type Store, schemes } from '#dist/src/index.js';
+import { Arena } from '#dist/src/sync/arena.js';
+import { lockReport } from '../support/lock-report.js';
+import { temporaryDirectory } from '../support/temporary.js';
+import { Ledger, type LedgerShape } from './ledger.mjs';
+
+const DURATION_MS = Number(process.env['EMMENTAL_STRESS_MS'] ?? 6000);
+const SEED = Number(process.env['EMMENTAL_STRESS_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+/** A thread that has not finished a step for so long is stuck. */
+const STUCK_MS = 10_000;
+const PAGE_BYTES = 4096;
+const SHAPE: LedgerShape = { files: 5, pages: 400, pageBytes: PAGE_BYTES };
+const DEVICE_BYTES = 12 * 1024 * 1024;
+const CACHE_PAGES = 320;
+const PARTS = ['read', 'sequence', 'sequence', 'write', 'write', 'invalidate', 'pin', 'advise', 'churn'];
+
+interface Report {
+  steps: number;
+  error?: { message: string; code?: string; stack?: string };
+}
+
+class Run {
+  readonly control = new Int32Array(new SharedArrayBuffer(4 * (2 + PARTS.length)));
+  readonly ledgerBuffer = Ledger.allocate(SHAPE);
+  private readonly workers: Worker[] = [];
+
+  constructor(
+    private readonly store: Store,
+    private readonly seed: number,
+  ) {}
+
+  /** Plays for the given time; returns the steps of each part. Throws what the threads found, or that they are stuck. */
+  async play(durationMs: number): Promise<number[]> {
+    const reports = PARTS.map((part, index) => this.start(part, index));
+    const all = Promise.all(reports);
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      await Promise.race([all, this.ready()]);
+      Atomics.store(this.control, 0, 1);
+      Atomics.notify(this.control, 0);
+      timer = setTimeout(() => Atomics.store(this.control, 0, 2), durationMs);
+      await Promise.race([all, this.watch(all)]);
+    } finally {
+      clearTimeout(timer);
+      await Promise.all(this.workers.map((worker) => worker.terminate()));
+    }
+    const found = await all;
+    const errors = found.flatMap(({ error }, i) =>
+      error === undefined ? [] : [`${PARTS[i]} ${i}: ${error.stack ?? error.message}`],
+    );
+    if (errors.length > 0) throw new Error(errors.join('\n'));
+    return found.map(({ steps }) => steps);
+  }
+
+  private start(part: string, index: number): Promise<Report> {
+    const workerData = {
+      handle: this.store.handle,
+      ledger: this.ledgerBuffer,
+      control: this.control.buffer,
+      shape: SHAPE,
+      part,
+      index,
+      seed: this.seed,
+    };
+    const worker = new Worker(new URL('./thread.mjs', import.meta.url), { workerData });
+    this.workers.push(worker);
+    return new Promise<Report>((resolve, reject) => {
+      worker.once('message', resolve);
+      worker.once('error', reject);
+      worker.once('exit', () => reject(new Error(`${part} ${index} ended without a word`)));
+    });
+  }
+
+  private async ready(): Promise<void> {
+    while (Atomics.load(this.control, 1) < PARTS.length) await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+
+  /** Rejects when some thread makes no progress for too long, with what everybody waits for. */
+  private async watch(all: Promise<Report[]>): Promise<void> {
+    const arena = new Arena(this.store.handle.arena, this.store.handle.layout);
+    const seen = PARTS.map(() => -1);
+    const since = PARTS.map(() => Date.now());
+    let running = true;
+    const ended = all.then(
+      () => (running = false),
+      () => (running = false),
+    );
+    while (running) {
+      await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 500))]);
+      const now = Date.now();
+      for (let i = 0; i < PARTS.length && running; i++) {
+        const steps = Atomics.load(this.control, 2 + i);
+        if (steps !== seen[i]) since[i] = now;
+        seen[i] = steps;
+        if (now - since[i] > STUCK_MS) {
+          throw new Error(
+            `${PARTS[i]} ${i} has been stuck for ${STUCK_MS} ms at step ${steps}\n  ${lockReport(arena)}`,
+          );
+        }
+      }
+    }
+  }
+}
+
+async function checkContent(image: string, ledgerBuffer: SharedArrayBuffer, when: string): Promise<void> {
+  const ledger = new Ledger(ledgerBuffer, SHAPE);
+  const store = await openStore(image, { threads: 2, verify: true });
+  const bytes = Buffer.alloc(SHAPE.pages * PAGE_BYTES);
+  for (let number = 1; number <= SHAPE.files; number++) {
+    const file = await store.open(`stress-${number}`);
+    const notes = ledger.note(number, 0, bytes.length);
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, 0);
+    ledger.check(number, 0, bytes.length, bytes.subarray(0, bytesRead), notes, when);
+    await file.close();
+  }
+  await store.close();
+}
+
+describe('threads that read, write and invalidate the same files', () => {
+  const directory = temporaryDirectory(true);
+  schemes
+    .filter(({ safe }) => safe)
+    .forEach(({ name }, i) => {
+      const seed = SEED + i;
+      it(`${name}, ${DURATION_MS} ms, seed ${seed}`, { timeout: 2 * DURATION_MS + 120_000 }, async () => {
+        const image = join(directory, `${name}.img`);
+        await createStore(image, { sizeBytes: DEVICE_BYTES });
+        const store = await openStore(image, {
+          scheme: name,
+          cacheBytes: CACHE_PAGES * PAGE_BYTES,
+          threads: 3,
+          verify: true,
+        });
+        for (let file = 1; file <= SHAPE.files; file++) await (await store.open(`stress-${file}`, 'w')).close();
+        const run = new Run(store, seed);
+        try {
+          const steps = await run.play(DURATION_MS);
+          for (const [thread, part] of PARTS.entries()) expect(steps[thread], part).toBeGreaterThan(0);
+          console.log(`${name}: ${PARTS.map((part, thread) => `${part} ${steps[thread]}`).join(', ')} steps`);
+          const { evictions, punches, truncates, readahead, writeback } = store.stats();
+          if (DURATION_MS >= 2000) {
+            for (const done of [evictions, punches, truncates, readahead.issued, writeback.pages])
+              expect(done).toBeGreaterThan(10);
+          }
+          await store.close();
+        } catch (error) {
+          throw new Error(`seed ${seed}: ${(error as Error).message}`, { cause: error });
+        }
+        expect(await checkStore(image)).toMatchObject({ clean: true, errors: [] });
+        await checkContent(image, run.ledgerBuffer, 'after reopening');
+      });
+    });
+});
