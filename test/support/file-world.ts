@@ -2,15 +2,18 @@
  * A whole engine over a device in memory, in one thread and without a store around it: what file operations are tested on.
  * `step` runs an operation to a schedule point, so that two of them can be interleaved by hand.
  */
+import { expect } from 'vitest';
 import { Allocator, initAllocator } from '#dist/src/allocator/allocator.js';
 import { MemoryDevice } from '#dist/src/device/memory-device.js';
 import { Engine } from '#dist/src/file/engine.js';
 import { HotPath } from '#dist/src/file/hot-path.js';
+import { read } from '#dist/src/file/read.js';
 import { ErrorCursor } from '#dist/src/file/sync.js';
+import { write } from '#dist/src/file/write.js';
 import { DiskState, readSuperblock, SUPERBLOCK_BYTES } from '#dist/src/format/superblock.js';
 import { ExtentMap } from '#dist/src/inode/extent-map.js';
 import { FileMapping } from '#dist/src/inode/file-mapping.js';
-import { initInodeSlots, METADATA_SLOT } from '#dist/src/inode/inode.js';
+import { initInodeSlots, METADATA_SLOT, sizeOf } from '#dist/src/inode/inode.js';
 import { InodeTable } from '#dist/src/inode/inode-table.js';
 import { Names } from '#dist/src/inode/names.js';
 import { initJournal, Journal } from '#dist/src/journal/journal.js';
@@ -170,6 +173,23 @@ export class FileWorld {
     return new ErrorCursor(this.arena, slot);
   }
 
+  /** Writes all of it, by the slow path. */
+  write(slot: Slot, bytes: Uint8Array, position: number): void {
+    const n = this.run(write(this.task, this.engine, slot, bytes, 0, bytes.length, position));
+    if (n !== bytes.length) throw new Error(`wrote ${n} of ${bytes.length}`);
+  }
+
+  /** What a read at the position gives, by the slow path. */
+  read(slot: Slot, position: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    const n = this.run(read(this.task, this.engine, slot, null, bytes, 0, length, position));
+    return bytes.subarray(0, n);
+  }
+
+  sizeOf(slot: Slot): number {
+    return sizeOf(this.arena, slot);
+  }
+
   /** Everything clean and out of the cache. */
   evict(slot: Slot): void {
     const error = this.run(this.engine.cache.writeRange(this.task, slot, 0, MAX_FILE_PAGES, { wait: true }));
@@ -250,4 +270,12 @@ export function pattern(tag: number, length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   for (let i = 0; i < length; i++) bytes[i] = 1 + ((tag * 131 + i * 7 + (i >> 8)) % 255);
   return bytes;
+}
+
+/** As `expect(actual).toEqual(expected)`, which takes seconds for a megabyte. */
+export function expectBytes(actual: Uint8Array, expected: Uint8Array): void {
+  expect(actual.length).toBe(expected.length);
+  if (Buffer.compare(actual, expected) === 0) return;
+  const at = actual.findIndex((byte, i) => byte !== expected[i]);
+  expect.fail(`byte ${at} is ${actual[at]}, not ${expected[at]}`);
 }
