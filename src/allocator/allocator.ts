@@ -31,7 +31,7 @@ import { Claims } from './claims.js';
 import { ExclusionRecords, initExclusions } from './exclusion-records.js';
 import { type ClaimedRun, Found, GroupSearch, Take } from './group-search.js';
 import { type BlockRange, Quarantine } from './quarantine.js';
-import { Space } from './space.js';
+import { Keep, Space } from './space.js';
 
 /** Credits: metadata blocks that one call may dirty in its caller's handle. */
 export const CLAIM_CREDITS = 1;
@@ -81,22 +81,19 @@ export class Allocator implements DurableListener {
     journal.listener = this;
   }
 
-  /**
-   * Promises `pages` blocks to delayed allocation, or to metadata that a caller must not fail to get later. False: not
-   * enough; `reserveWaiting` may still succeed.
-   */
+  /** Promises `pages` blocks to delayed allocation. False: not enough; `reserveWaiting` may still succeed. */
   reserve(task: Task, pages: number): boolean {
-    return this.space.reserve(task, pages);
+    return this.space.reserve(task, pages, Keep.All);
   }
 
   /** `reserve`; commits where freed blocks only wait for that. False is ENOSPC. The caller has no handle. */
-  *reserveWaiting(task: Task, pages: number): Routine<boolean> {
-    for (let commits = 0; ; commits++) {
-      if (this.space.reserve(task, pages)) return true;
-      if (commits === COMMITS_MAX || !this.space.wouldSuffice(task, pages)) return false;
-      yield* this.journal.commit(task);
-      yield* this.releaseQuarantine(task);
-    }
+  reserveWaiting(task: Task, pages: number): Routine<boolean> {
+    return this.promise(task, pages, Keep.All);
+  }
+
+  /** As `reserveWaiting`, for metadata that grow without data: on a full device files can be created for a while yet. */
+  reserveMetadata(task: Task, blocks: number): Routine<boolean> {
+    return this.promise(task, blocks, Keep.Half);
   }
 
   unreserve(_task: Task, pages: number): void {
@@ -197,6 +194,15 @@ export class Allocator implements DurableListener {
       yield task.discard(this.journal.device, start * blockBytes, length * blockBytes);
     } catch (error) {
       if (!(error instanceof StoreError) || error.code === 'EOWNERDEAD') throw error;
+    }
+  }
+
+  private *promise(task: Task, pages: number, keep: Keep): Routine<boolean> {
+    for (let commits = 0; ; commits++) {
+      if (this.space.reserve(task, pages, keep)) return true;
+      if (commits === COMMITS_MAX || !this.space.wouldSuffice(task, pages, keep)) return false;
+      yield* this.journal.commit(task);
+      yield* this.releaseQuarantine(task);
     }
   }
 

@@ -3,7 +3,8 @@
  * promise when it publishes blocks. Any thread.
  *
  * 1. A promise is made only while free blocks less all promises stay above what metadata may need: a fixed share of the
- *    device, and a fiftieth of the promises for the extent tree nodes that they will take.
+ *    device, and a fiftieth of the promises for the extent tree nodes that they will take. Creating files, which data do
+ *    not ask for, may go down to half of the fixed share (`Keep.Half`): the rest is for writing back and for punching.
  * 2. Free blocks are those that can be claimed: quarantined ones are not among them.
  * 3. BlocksReserved rises by compare-exchange. The exchange succeeds only while no promise came in between, and blocks are
  *    taken from BlocksFree before their promises are, so a stale look never finds more room than there is. It may find
@@ -18,6 +19,12 @@ const METADATA_RESERVE_MAX = 64;
 /** Small devices keep back a smaller part. */
 const METADATA_RESERVE_SHARE = 32;
 const RESERVED_PER_METADATA = 50;
+
+/** How much of the fixed share a promise leaves. */
+export const enum Keep {
+  All,
+  Half,
+}
 
 export class Space {
   private readonly words: Int32Array;
@@ -37,13 +44,13 @@ export class Space {
     );
   }
 
-  reserve(task: Task, pages: number): boolean {
+  reserve(task: Task, pages: number, keep: Keep): boolean {
     for (;;) {
       const reserved = Atomics.load(this.words, Header.BlocksReserved);
       const free = Atomics.load(this.words, Header.BlocksFree) >>> 0;
-      if (!this.suffices(free, reserved >>> 0, pages)) {
+      if (!this.suffices(free, reserved >>> 0, pages, keep)) {
         this.readCounters(task);
-        if (!this.suffices(this.counters.free, this.counters.reserved, pages)) return false;
+        if (!this.suffices(this.counters.free, this.counters.reserved, pages, keep)) return false;
         continue;
       }
       const promised = (reserved + pages) | 0;
@@ -56,10 +63,10 @@ export class Space {
   }
 
   /** Whether the promise could be made once all quarantined blocks are free. */
-  wouldSuffice(task: Task, pages: number): boolean {
+  wouldSuffice(task: Task, pages: number, keep: Keep): boolean {
     this.readCounters(task);
     const { free, reserved, quarantined } = this.counters;
-    return this.suffices(free + quarantined, reserved, pages);
+    return this.suffices(free + quarantined, reserved, pages, keep);
   }
 
   get quarantined(): number {
@@ -75,8 +82,9 @@ export class Space {
     this.records.leave(task);
   }
 
-  private suffices(free: number, reserved: number, pages: number): boolean {
+  private suffices(free: number, reserved: number, pages: number, keep: Keep): boolean {
     const promised = reserved + pages;
-    return free >= promised + this.metadataReserve + Math.floor(promised / RESERVED_PER_METADATA);
+    const fixed = keep === Keep.All ? this.metadataReserve : this.metadataReserve >>> 1;
+    return free >= promised + fixed + Math.floor(promised / RESERVED_PER_METADATA);
   }
 }

@@ -254,6 +254,16 @@ describe('promises', () => {
     expect(world.allocator.reserve(world.task, 1)).toBe(false);
   });
 
+  test('of metadata go further than those of data, and leave something all the same', () => {
+    while (world.allocator.reserve(world.task, 1));
+    expect(world.run(world.allocator.reserveMetadata(world.task, 8))).toBe(true);
+    let more = 0;
+    while (world.run(world.allocator.reserveMetadata(world.task, 1))) more += 1;
+    expect(more).toBeGreaterThan(8);
+    expect(world.free() - world.reserved()).toBeGreaterThan(30);
+    expect(world.allocator.reserve(world.task, 1)).toBe(false);
+  });
+
   test('can all be kept', () => {
     while (world.allocator.reserve(world.task, 1));
     while (world.reserved() > 0) {
