@@ -27,6 +27,9 @@ import type { Slot } from '../units.js';
 import { Access } from './arguments.js';
 import type { ListEntry } from './stat.js';
 
+/** Blocks that a creation may take: of the inode table, and of the name tree for every level that splits. */
+const CREATE_BLOCKS = 12;
+
 export class Namespace {
   private readonly lock: number;
 
@@ -63,8 +66,19 @@ export class Namespace {
         throw new StoreError('EEXIST', { syscall: 'open' });
       }
       if ((access & Access.Create) === 0) throw new StoreError('ENOENT', { syscall: 'open' });
-      const created = yield* this.createName(task, name);
+      const created = yield* this.createReserved(task, name);
       if (created !== 0) return created;
+    }
+  }
+
+  /** `createName`, unless the blocks it may take were kept back for what data already promised will need. ENOSPC. */
+  private *createReserved(task: Task, name: Uint8Array): Routine<Slot> {
+    const { allocator } = this.engine;
+    if (!(yield* allocator.reserveMetadata(task, CREATE_BLOCKS))) throw new StoreError('ENOSPC', { syscall: 'open' });
+    try {
+      return yield* this.createName(task, name);
+    } finally {
+      allocator.unreserve(task, CREATE_BLOCKS);
     }
   }
 
