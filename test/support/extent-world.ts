@@ -53,6 +53,8 @@ export class ExtentWorld {
   readonly rootMax: number;
   /** How many more node allocations succeed. */
   allocationsLeft = Number.POSITIVE_INFINITY;
+  /** How many more times data blocks can be freed before their bitmaps cannot be read. */
+  freesLeft = Number.POSITIVE_INFINITY;
   coldness: number;
   /** Blocks in use, the three that are no file's not counted. */
   usedCount = 0;
@@ -81,7 +83,7 @@ export class ExtentWorld {
     this.pins = new Int32Array(this.frameCount + 1);
     this.metadataHint = this.blocks - 1;
     for (let frame = this.frameCount; frame >= 1; frame--) this.freeFrames.push(frame as Frame);
-    this.arena = makeArena({ verify: this.frameCount < 10_000 });
+    this.arena = makeArena({ verify: true });
     initInodeSlots(this.arena);
     this.task = attachThread(this.arena, new BlockingDriver(this.arena));
     const random = options.random ?? Math.random;
@@ -144,7 +146,8 @@ export class ExtentWorld {
   private beginHandle(): void {
     this.inHandle = true;
     this.dirtied.clear();
-    this.before = this.frameCount < 10_000 ? this.words.slice() : null;
+    this.before ??= new Uint32Array(this.words.length);
+    this.before.set(this.words);
   }
 
   private endHandle(credits: number): void {
@@ -153,12 +156,12 @@ export class ExtentWorld {
     assert.ok(this.dirtied.size <= credits, `${this.dirtied.size} blocks dirtied with ${credits} credits`);
     for (let frame = 1; frame <= this.frameCount; frame++)
       assert.equal(this.pins[frame], 0, `frame ${frame} is pinned`);
-    if (this.before === null) return;
+    const before = this.before!;
     const perFrame = this.blockBytes / 4;
     for (const frame of this.frameOf.values()) {
       if (this.dirtied.has(frame)) continue;
       for (let i = frame * perFrame; i < (frame + 1) * perFrame; i++) {
-        if (this.words[i] !== this.before[i]) assert.fail(`frame ${frame} was changed, and not declared dirty`);
+        if (this.words[i] !== before[i]) assert.fail(`frame ${frame} was changed, and not declared dirty`);
       }
     }
   }
@@ -223,6 +226,7 @@ export class ExtentWorld {
         }),
       free: (_task: Task, start: number, length: number): Routine<void> =>
         this.routine(() => {
+          if (!this.frameOf.has(start) && this.freesLeft-- <= 0) throw new StoreError('EIO');
           for (let block = start; block < start + length; block++) {
             assert.equal(this.used[block], 1, `block ${block} is freed twice`);
             this.used[block] = 0;
