@@ -174,9 +174,8 @@ class Game {
     } while (resume !== SHIFT_DONE);
   }
 
-  lookup(): void {
+  lookup(page = this.random(PAGES + 10)): void {
     const { random, world, model } = this;
-    const page = random(PAGES + 10);
     const max = 1 + random(50);
     const run = new BlockRun();
     if (!world.map.tryLookup(world.task, WORLD_SLOT, page, run, max)) {
@@ -303,6 +302,32 @@ describe(`extent map, EMMENTAL_SEED=${SEED}`, () => {
       drain(game);
     });
   }
+
+  it('forgets what lookups remembered when a change fails after a split', () => {
+    const game = new Game(randomOf(SEED + 2), { maxEntries: 4, frames: 700, blockBytes: 1024 });
+    const { world } = game;
+    // Out of order, so that there are full leaves.
+    for (let n = 0; n < 30; n++) {
+      const i = (n * 7) % 30;
+      world.take(100 + 3 * i, 3);
+      world.change(MORE_CREDITS, () => world.map.insert(world.task, WORLD_SLOT, 4 * i, 100 + 3 * i, 3, false));
+      for (let k = 0; k < 3; k++) game.model.pages[4 * i + k] = 100 + 3 * i + k;
+    }
+    let splits = 0;
+    for (let i = 0; i < 30; i++) {
+      game.lookups();
+      const nodes = world.validate().nodes;
+      world.freesLeft = 0;
+      const page = 4 * i + 1;
+      expect(() => world.change(MORE_CREDITS, () => world.map.remove(world.task, WORLD_SLOT, page, page + 1))).toThrow(
+        /EIO/,
+      );
+      if (world.validate().nodes === nodes) continue;
+      splits++;
+      for (const at of game.model.pages.keys()) game.lookup(at);
+    }
+    expect(splits).toBeGreaterThan(0);
+  });
 });
 
 function drain(game: Game): void {

@@ -155,6 +155,24 @@ describe('the inode table', () => {
     expect(world.check()).toEqual([]);
   });
 
+  it('keeps a size that grew within a block the file had before', () => {
+    const world = new InodeWorld({ inodes: 5 });
+    const slot = world.create();
+    const ino = inoOf(world.arena, slot);
+    world.write(slot, 0, 1, 1);
+    setSize(world.task, slot, 100);
+    expect(world.run(world.cache.writeRange(world.task, slot, 0, MAX_FILE_PAGES, { wait: true }))).toBeNull();
+    expect(diskSizeOf(world.arena, slot)).toBe(100);
+    world.write(slot, 0, 1, 2);
+    setSize(world.task, slot, 200);
+    world.release(slot);
+    const others = [world.create(), world.create(), world.create()];
+    expect(world.inodes.tryFind(world.task, ino)).toBe(0);
+    for (const other of others) world.release(other);
+    expect(sizeOf(world.arena, world.run(world.inodes.find(world.task, ino)))).toBe(200);
+    expect(world.check()).toEqual([]);
+  });
+
   it('creates, frees and reuses ten thousand inodes', () => {
     const world = new InodeWorld({ inodes: 256, frames: 2048, commitBlocks: 1200, verify: false });
     const inos: number[] = [];

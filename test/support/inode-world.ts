@@ -6,7 +6,7 @@ import { MemoryDevice } from '#dist/src/device/memory-device.js';
 import { readSuperblock, SUPERBLOCK_BYTES, type Superblock } from '#dist/src/format/superblock.js';
 import { ExtentMap } from '#dist/src/inode/extent-map.js';
 import { FileMapping } from '#dist/src/inode/file-mapping.js';
-import { initInodeSlots, inoOf, mapLockAt, setSize, sizeOf } from '#dist/src/inode/inode.js';
+import { initInodeSlots, inoOf, iRwsemAt, mapLockAt, setSize, sizeOf, touchModified } from '#dist/src/inode/inode.js';
 import { CREDITS_CREATE, CREDITS_ORPHAN, InodeTable } from '#dist/src/inode/inode-table.js';
 import { NAME_INSERT_CREDITS, NAME_REMOVE_CREDITS, Names } from '#dist/src/inode/names.js';
 import { initJournal, Journal } from '#dist/src/journal/journal.js';
@@ -19,10 +19,10 @@ import type { Task } from '#dist/src/routine/task.js';
 import { checkDevice } from '#dist/src/store/check.js';
 import { formatDevice } from '#dist/src/store/format-store.js';
 import type { Arena } from '#dist/src/sync/arena.js';
-import { GlobalLock, Header } from '#dist/src/sync/layout.js';
+import { GlobalLock, Header, NO_BLOCK } from '#dist/src/sync/layout.js';
 import { LockRank } from '#dist/src/sync/lockdep.js';
 import { initMutex } from '#dist/src/sync/mutex.js';
-import { acquireExclusive, initRwsem, releaseExclusive } from '#dist/src/sync/rwsem.js';
+import { acquireExclusive, acquireShared, initRwsem, releaseExclusive, releaseShared } from '#dist/src/sync/rwsem.js';
 import { attachThread } from '#dist/src/sync/threads.js';
 import type { Slot } from '#dist/src/units.js';
 import { makeArena } from './arena.js';
@@ -113,61 +113,95 @@ export class InodeWorld {
     return this.inHandle(credits, () => locked(this.task, lock, body));
   }
 
-  /** A new file, named after its inode number. */
   create(): Slot {
-    const claimed = this.run(this.inodes.claimSlot(this.task));
+    return this.run(this.createFile(this.task));
+  }
+
+  /** A new file, named after its inode number. */
+  *createFile(task: Task): Routine<Slot> {
+    const { inodes, names, arena } = this;
+    const claimed = yield* inodes.claimSlot(task);
     let slot = 0 as Slot;
     try {
-      this.withNames(CREDITS_CREATE + NAME_INSERT_CREDITS, function* (this: InodeWorld) {
-        slot = yield* this.inodes.create(this.task, claimed);
-        yield* this.names.insert(this.task, nameOf(inoOf(this.arena, slot)), inoOf(this.arena, slot));
+      yield* this.withNames(task, CREDITS_CREATE + NAME_INSERT_CREDITS, function* () {
+        slot = yield* inodes.create(task, claimed);
+        yield* names.insert(task, nameOf(inoOf(arena, slot)), inoOf(arena, slot));
       });
     } finally {
-      if (slot === 0) this.inodes.unclaimSlot(this.task, claimed);
+      if (slot === 0) inodes.unclaimSlot(task, claimed);
     }
     return slot;
   }
 
-  /** Takes the file's name away. */
   unlink(slot: Slot): void {
-    this.withNames(CREDITS_ORPHAN + NAME_REMOVE_CREDITS, function* (this: InodeWorld) {
-      yield* this.names.remove(this.task, nameOf(inoOf(this.arena, slot)));
-      yield* this.inodes.markDeleted(this.task, slot);
+    this.run(this.unlinkFile(this.task, slot));
+  }
+
+  /** Takes the file's name away, if it has it still. */
+  *unlinkFile(task: Task, slot: Slot): Routine<void> {
+    const { inodes, names, arena } = this;
+    yield* this.withNames(task, CREDITS_ORPHAN + NAME_REMOVE_CREDITS, function* () {
+      const ino = yield* names.remove(task, nameOf(inoOf(arena, slot)));
+      if (ino !== 0) yield* inodes.markDeleted(task, slot);
     });
   }
 
-  private withNames(credits: number, body: (this: InodeWorld) => Routine<void>): void {
+  /** The file's inode, referenced, or 0 when it has no name any more. */
+  *findFile(task: Task, ino: number): Routine<Slot> {
     const lock = this.arena.layout.locks + GlobalLock.Names;
-    this.run(acquireExclusive(this.task, lock));
+    yield* acquireShared(task, lock);
     try {
-      this.inHandle(credits, () => body.call(this));
+      if ((yield* this.names.lookup(task, nameOf(ino))) === 0) return 0 as Slot;
+      return this.inodes.tryFind(task, ino) || (yield* this.inodes.find(task, ino));
     } finally {
-      releaseExclusive(this.task, lock);
+      releaseShared(task, lock);
     }
+  }
+
+  private *withNames(task: Task, credits: number, body: () => Routine<void>): Routine<void> {
+    const { journal } = this;
+    yield* locked(task, this.arena.layout.locks + GlobalLock.Names, function* () {
+      yield* journal.begin(task, credits);
+      try {
+        yield* body();
+      } finally {
+        journal.end(task);
+      }
+    });
   }
 
   release(slot: Slot): void {
     this.run(this.inodes.release(this.task, slot));
   }
 
-  /** Fills pages with a byte, as writes do: reserved, locked, up to date, dirty; and sets the size. */
   write(slot: Slot, first: number, count: number, byte: number): void {
-    for (let page = first; page < first + count; page++) this.run(this.writePage(slot, page, byte));
-    const end = (first + count) * this.blockBytes;
-    if (end > sizeOf(this.arena, slot)) setSize(this.task, slot, end);
+    this.run(this.writePages(this.task, slot, first, count, byte));
   }
 
-  private *writePage(slot: Slot, page: number, byte: number): Routine<void> {
-    const { cache, task } = this;
+  /** Fills pages with a byte, as writes do: reserved, locked, up to date, dirty; and sets the size. */
+  *writePages(task: Task, slot: Slot, first: number, count: number, byte: number): Routine<void> {
+    const end = (first + count) * this.blockBytes;
+    const world = this;
+    yield* locked(task, iRwsemAt(this.arena, slot), function* () {
+      for (let page = first; page < first + count; page++) yield* world.writePage(task, slot, page, byte);
+      if (end > sizeOf(world.arena, slot)) setSize(task, slot, end);
+      touchModified(task, slot);
+    });
+  }
+
+  private *writePage(task: Task, slot: Slot, page: number, byte: number): Routine<void> {
+    const { cache } = this;
     const frame = yield* cache.findOrCreate(task, slot, page);
     const isNew = cache.created;
     if (!isNew) yield* cache.lockPage(task, frame);
     if (isNew) {
-      if (!this.allocator.reserve(task, 1)) throw new Error('no space');
-      cache.setReserved(frame);
+      yield* cache.fillLocked(task, slot, frame, page);
+      if (cache.blockOf(frame) === NO_BLOCK) {
+        if (!this.allocator.reserve(task, 1)) throw new Error('no space');
+        cache.setReserved(frame);
+      }
     }
     this.frames.bytes(frame).fill(byte);
-    if (isNew) cache.markUptodate(frame);
     cache.markDirty(task, slot, frame);
     cache.unlockPage(task, frame);
     cache.unpin(frame);
