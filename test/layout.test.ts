@@ -2,47 +2,10 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { MAY_IMPORT } from './support/import-table.js';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const SOURCES = ['src', 'workers', 'bench'];
-
-/** Folder → folders that it may import from, besides itself. `root` is the files directly under src. */
-const MAY_IMPORT: Record<string, string[]> = {
-  root: [],
-  sync: ['root', 'routine'],
-  routine: ['root', 'sync', 'device'],
-  format: ['root'],
-  device: ['root', 'sync', 'routine', 'format'],
-  pagecache: ['root', 'sync', 'routine', 'device'],
-  journal: ['root', 'sync', 'routine', 'format', 'device', 'pagecache'],
-  allocator: ['root', 'sync', 'routine', 'format', 'device', 'pagecache', 'journal'],
-  inode: ['root', 'sync', 'routine', 'format', 'device', 'pagecache', 'journal', 'allocator'],
-  locking: ['root', 'sync', 'routine'],
-  file: ['root', 'sync', 'routine', 'format', 'device', 'pagecache', 'journal', 'allocator', 'inode', 'locking'],
-  store: [
-    ...['root', 'sync', 'routine', 'format', 'device', 'pagecache', 'journal', 'allocator', 'inode', 'locking', 'file'],
-  ],
-  entry: ['root', 'locking', 'store', 'sync'],
-  cli: ['entry'],
-  workers: ['store', 'bench', 'entry'],
-  // Commands of the command line that ship beside it.
-  bench: [
-    'cli',
-    'entry',
-    'root',
-    'sync',
-    'routine',
-    'device',
-    'pagecache',
-    'journal',
-    'allocator',
-    'inode',
-    'locking',
-    'file',
-    'store',
-    'format',
-  ],
-};
 
 /** Where programs start: these need no importer. */
 const ENTRIES = [
