@@ -37,13 +37,18 @@ export class PinnedPage {
     return !this.released && isCurrent(this.session.engine, this.held);
   }
 
-  /** Ends the window; `bytes` must not be used after it. Releasing twice does nothing. */
+  /**
+   * Ends the window; `bytes` must not be used after it. Releasing twice does nothing. A write pin's release throws what a
+   * write throws, unless the store is closed.
+   */
   release(): void {
     if (this.released) return;
     this.released = true;
-    // A store that is closed has dropped its pages, pins and all.
-    if (this.session.arena.state === StoreState.Closed) return;
-    this.session.run('release', releasePin(this.session.task, this.session.engine, this.held));
+    const { session, held } = this;
+    const { state } = session.arena;
+    // A store that is closed has dropped its pages, pins and all; in one that cannot go on, only a write is lost.
+    if (state === StoreState.Closed || (state === StoreState.Fenced && !held.write)) return;
+    session.run('release', releasePin(session.task, session.engine, held));
   }
 
   [Symbol.dispose](): void {

@@ -7,6 +7,7 @@
 import { type ErrorData, errorFromData, StoreError, withPath } from '../errors.js';
 import type { Arena } from '../sync/arena.js';
 import { Header, Request, RequestState, StoreState } from '../sync/layout.js';
+import { ownerDied } from '../sync/threads.js';
 import type { Operation } from './operations.js';
 import type { RequestRing } from './request-ring.js';
 
@@ -25,7 +26,7 @@ interface Call {
 export class ServiceClient {
   private readonly free: number[] = [];
   private readonly calls: (Call | undefined)[] = [];
-  private readonly queue: (() => void)[] = [];
+  private readonly queue: { call: Call; start: () => void }[] = [];
   private readonly idle: (() => void)[] = [];
   private keepAlive: NodeJS.Timeout | undefined;
   private pending = 0;
@@ -61,7 +62,7 @@ export class ServiceClient {
         this.start(call, operation, numbers, bytes);
       } else {
         const copy = bytes === null ? null : bytes.slice();
-        this.queue.push(() => this.start(call, operation, numbers, copy));
+        this.queue.push({ call, start: () => this.start(call, operation, numbers, copy) });
       }
     });
   }
@@ -117,7 +118,10 @@ export class ServiceClient {
     const call = this.take(request);
     const bytes = this.ring.area(request).subarray(0, words[at + Request.Bytes]);
     if (words[at + Request.Failed] !== 0) {
-      call.fail(errorFromData(JSON.parse(DECODER.decode(bytes.slice())) as ErrorData));
+      const error = errorFromData(JSON.parse(DECODER.decode(bytes.slice())) as ErrorData);
+      // The call was made before the death, whenever a service thread came to look at it.
+      const isLate = error instanceof StoreError && error.code === 'ENOTRECOVERABLE';
+      call.fail(isLate ? ownerDied(this.arena, error.syscall) : error);
     } else {
       const numbersAt = this.ring.numbersAt(request);
       call.settle(doubles.subarray(numbersAt, numbersAt + 10), bytes);
@@ -128,12 +132,12 @@ export class ServiceClient {
   /** Fails the calls that no service thread will answer any more: all of them after a fence, else a dead runner's. */
   failLost(): void {
     const isFenced = this.arena.state === StoreState.Fenced;
+    if (isFenced) for (const { call } of this.queue.splice(0)) call.fail(ownerDied(this.arena));
     for (let request = 0; request < this.ring.count; request++) {
       const state = this.ring.state(request);
       if (this.calls[request] === undefined || state === RequestState.Done) continue;
       if (isFenced) {
-        const detail = 'a thread died holding a lock of this store';
-        this.take(request).fail(new StoreError('EOWNERDEAD', { detail }));
+        this.take(request).fail(ownerDied(this.arena));
         // A request that is still running keeps its record: its runner may yet write there.
         if (state === RequestState.Ready) this.recycle(request);
       } else if (state === RequestState.Running && this.ring.isRunnerGone(request)) {
@@ -153,6 +157,6 @@ export class ServiceClient {
   private recycle(request: number): void {
     this.ring.setState(request, RequestState.Free);
     this.free.push(request);
-    this.queue.shift()?.();
+    this.queue.shift()?.start();
   }
 }

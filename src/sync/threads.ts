@@ -113,9 +113,13 @@ export function fence(arena: Arena, thread: number, driver: Driver): void {
 
 /** Throws EOWNERDEAD if the store is fenced. */
 export function checkFence(arena: Arena): void {
-  if (Atomics.load(arena.words, Header.State) !== StoreState.Fenced) return;
+  if (Atomics.load(arena.words, Header.State) === StoreState.Fenced) throw ownerDied(arena);
+}
+
+/** What a call gets that was under way when the store was fenced. */
+export function ownerDied(arena: Arena, syscall?: string): StoreError {
   const dead = arena.words[Header.DeadThread] - 1;
-  throw new StoreError('EOWNERDEAD', { detail: `thread ${dead} died holding ${describeHeld(arena, dead)}` });
+  return new StoreError('EOWNERDEAD', { syscall, detail: `thread ${dead} died holding ${describeHeld(arena, dead)}` });
 }
 
 /** Before the atomic operation that takes the lock. */
