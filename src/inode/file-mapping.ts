@@ -31,6 +31,9 @@ const CREDITS_COMPLETE =
   PUBLISH_CREDITS + Math.max(CREDITS_INSERT + CREDITS_REMOVE_ONE, CREDITS_CONVERT) + CREDITS_UPDATE;
 
 export class FileMapping implements MappingOperations {
+  /** Data have no checksums of their own. */
+  readonly verifies = false;
+
   constructor(
     readonly arena: Arena,
     readonly journal: Journal,
@@ -154,6 +157,5 @@ export class FileMapping implements MappingOperations {
     this.allocator.unreserve(task, pages);
   }
 
-  /** Data have no checksums of their own. */
   verify(_bytes: Uint8Array, _block: number): void {}
 }

@@ -29,6 +29,7 @@ const METADATA = 0 as Slot;
 export const SUPERBLOCK_KIND = 0x454d_4d45 as BlockKind;
 
 export class Metadata implements MappingOperations {
+  readonly verifies = true;
   private readonly cache: PageCache;
 
   constructor(readonly journal: Journal) {

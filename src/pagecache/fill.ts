@@ -216,6 +216,7 @@ function* load(
     throw new StoreError('EIO', { syscall: 'read', detail: `block ${run.block} lies past the end of the device` });
   }
   const operations = cache.operationsOf(mapping);
+  if (!operations.verifies) return;
   for (let i = from; i < to; i++) operations.verify(cache.frames.bytes(frames[i] as Frame), run.block + i - from);
 }
 

@@ -159,7 +159,7 @@ export class Lookup {
       // Only pins can have come or gone since the frame was frozen, so the addition is exact.
       const old = Atomics.add(words, at + Page.State, PIN_ONE + PageFlag.Locked - PageFlag.Frozen);
       if (this.verify) assertTransition(Transition.Insert, old, frame);
-      Atomics.store(words, at + Page.HashNext, words[bucket]);
+      words[at + Page.HashNext] = words[bucket];
       Atomics.store(words, bucket, frame);
     }
     unlockLeaf(task, lock);
@@ -197,7 +197,7 @@ export class Lookup {
     const lock = this.locks + (hash & this.lockMask);
     lockLeaf(task, lock);
     this.unlink(hash, frame);
-    Atomics.store(this.words, this.records + frame * Page.Words + Page.Mapping, 0);
+    this.words[this.records + frame * Page.Words + Page.Mapping] = 0;
     unlockLeaf(task, lock);
   }
 
@@ -225,7 +225,8 @@ export class Lookup {
       if (words[link] === 0) return;
       link = records + words[link] * Page.Words + Page.HashNext;
     }
-    Atomics.store(words, link, words[records + frame * Page.Words + Page.HashNext]);
+    // Whoever still comes to the frame by the old link finds it frozen or detached.
+    words[link] = words[records + frame * Page.Words + Page.HashNext];
   }
 
   /** The page has lost its last pin: whoever swaps the very word that was left pushes the frame on the detached stack. */

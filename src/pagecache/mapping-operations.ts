@@ -43,6 +43,8 @@ export interface MappingOperations {
   completeWrite(task: Task, mapping: Slot, index: number, run: BlockRun, failed: boolean): Routine<void>;
   /** Dropped pages held this many reservations. */
   unreserve(task: Task, mapping: Slot, pages: number): void;
+  /** Whether `verify` looks at anything; constant. */
+  readonly verifies: boolean;
   /** Throws EUCLEAN unless the bytes just read are what block `block` may hold. */
   verify(bytes: Uint8Array, block: number): void;
 }

@@ -89,6 +89,21 @@ export class Mappings {
     unlockLeaf(task, at + Inode.ListLock);
   }
 
+  /** Takes frozen pages off their lists; those of one mapping that follow each other together. */
+  removeFrozen(task: Task, frames: Int32Array, total: number): void {
+    const { words, records } = this;
+    for (let i = 0; i < total; ) {
+      const tag = words[records + frames[i] * Page.Words + Page.Mapping];
+      const at = this.at((tag - 1) as Slot);
+      const from = i;
+      lockLeaf(task, at + Inode.ListLock);
+      do this.unlink(at, frames[i++]);
+      while (i < total && words[records + frames[i] * Page.Words + Page.Mapping] === tag);
+      words[at + Inode.Pages] -= i - from;
+      unlockLeaf(task, at + Inode.ListLock);
+    }
+  }
+
   /** The caller has locked the page, or of metadata has pinned it and has an open handle. */
   markDirty(task: Task, mapping: Slot, frame: Frame): void {
     const { words } = this;

@@ -203,10 +203,7 @@ export class Reclaim {
     const victims = new Int32Array(Math.max(wanted - got, this.batch));
     const frozen = this.freeze(task, victims);
     if (frozen === 0) return got;
-    for (let i = 0; i < frozen; i++) {
-      const mapping = (words[records + victims[i] * Page.Words + Page.Mapping] - 1) as Slot;
-      this.mappings.remove(task, mapping, victims[i] as Frame);
-    }
+    this.mappings.removeFrozen(task, victims, frozen);
     try {
       yield task.point('reclaim:frozen');
     } finally {

@@ -32,5 +32,6 @@ export class TableMapping implements MappingOperations {
   mapWrite: MappingOperations['mapWrite'];
   completeWrite: MappingOperations['completeWrite'];
   unreserve: MappingOperations['unreserve'];
+  readonly verifies: boolean;
   verify: MappingOperations['verify'];
 }

@@ -56,6 +56,7 @@ const key = (mapping, index) => (mapping - 1) * FILE_PAGES + index;
 /** Extents as a table in shared memory. */
 export class TableMapping {
   constructor(table, arena) {
+    this.verifies = false;
     this.table = table;
     this.lock = arena.layout.locks + GlobalLock.Exclusions;
   }

@@ -35,6 +35,7 @@ export class FakeMapping implements MappingOperations {
   /** Longest run that `map` and `mapWrite` answer. */
   runMax = Number.POSITIVE_INFINITY;
   failMapWrite: StoreError | null = null;
+  readonly verifies = true;
   onVerify: ((block: number) => void) | null = null;
 
   constructor(readonly span: number) {}
