@@ -27,7 +27,12 @@ interface Figures {
   writeP99: number;
 }
 
-function figuresOf(name: string, jobs: { jobname: string; read: FioDirection; write: FioDirection }[]): Figures {
+interface FioJob {
+  read: FioDirection;
+  write: FioDirection;
+}
+
+function figuresOf(name: string, jobs: FioJob[]): Figures {
   const p99 = (direction: FioDirection) => direction.clat_ns.percentile?.['99.000000'] ?? 0;
   return {
     name,
@@ -72,7 +77,7 @@ function runFio(sizeBytes: number, runtime: string): Figures {
     execFileSync('fio', ['--name=warm', '--rw=read', '--invalidate=0', ...common, '--bs=1m'], { stdio: 'ignore' });
     const measured = [
       ...[...common, '--numjobs=8', `--runtime=${runtime}`, '--time_based', '--norandommap', '--randrepeat=0'],
-      ...['--invalidate=0', '--ramp_time=1', '--group_reporting', '--thread', '--output-format=json'],
+      ...['--invalidate=0', '--ramp_time=2', '--group_reporting', '--thread', '--output-format=json'],
       ...['--name=readers', '--rw=randread', '--new_group', '--name=writers', '--rw=randwrite', '--new_group'],
     ];
     const output = execFileSync('fio', measured, { stdio: ['ignore', 'pipe', 'ignore'] }).toString();
@@ -84,41 +89,43 @@ function runFio(sizeBytes: number, runtime: string): Figures {
   }
 }
 
+interface CompareDocument {
+  jobs: (FioJob & { scheme: string; run: number })[];
+  comparison: { schemes: { scheme: string }[]; verdict: string[] };
+}
+
 function runCompare(sizeBytes: number, runtime: string): { schemes: Figures[]; verdict: string[] } {
   const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
-  const args = [
-    '--readers=8',
-    '--writers=8',
-    '--bs=8k',
-    `--size=${sizeBytes}`,
-    `--runtime=${runtime}`,
-    '--ramp_time=1',
-  ];
-  const output = execFileSync(process.execPath, [main, 'compare', ...args, '--repeats=2', '--json'], {
+  const job = ['--readers=8', '--writers=8', '--bs=8k', `--size=${sizeBytes}`, `--runtime=${runtime}`, '--ramp_time=2'];
+  const output = execFileSync(process.execPath, [main, 'compare', ...job, '--repeats=2', '--json'], {
     stdio: ['ignore', 'pipe', 'inherit'],
     maxBuffer: 1e9,
   });
-  const { jobs, comparison } = JSON.parse(output.toString());
-  const schemes = comparison.schemes.map(({ scheme }: { scheme: string }) => {
-    const runs = new Set<number>(
-      jobs.filter((job: { scheme: string }) => job.scheme === scheme).map((job: { run: number }) => job.run),
-    );
-    const each = [...runs].map((run) =>
-      figuresOf(
-        scheme,
-        jobs.filter((job: { run: number }) => job.run === run),
+  const { jobs, comparison } = JSON.parse(output.toString()) as CompareDocument;
+  const schemes = comparison.schemes.map(({ scheme }) => {
+    const runs = new Set(jobs.filter((job) => job.scheme === scheme).map((job) => job.run));
+    return meanOf(
+      scheme,
+      [...runs].map((run) =>
+        figuresOf(
+          scheme,
+          jobs.filter((job) => job.run === run),
+        ),
       ),
     );
-    const mean = (key: Exclude<keyof Figures, 'name'>) => each.reduce((sum, run) => sum + run[key], 0) / each.length;
-    return {
-      name: scheme,
-      reads: mean('reads'),
-      writes: mean('writes'),
-      readP99: mean('readP99'),
-      writeP99: mean('writeP99'),
-    };
   });
   return { schemes, verdict: comparison.verdict };
+}
+
+function meanOf(name: string, runs: Figures[]): Figures {
+  const mean = (key: Exclude<keyof Figures, 'name'>) => runs.reduce((sum, run) => sum + run[key], 0) / runs.length;
+  return {
+    name,
+    reads: mean('reads'),
+    writes: mean('writes'),
+    readP99: mean('readP99'),
+    writeP99: mean('writeP99'),
+  };
 }
 
 const { values } = parseArgs({

@@ -5,13 +5,14 @@
 import { closeSync, constants, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { createStore, openStore } from '../../src/index.js';
-import { attachStore } from '../../src/worker.js';
-import { alignedMemory, fillFile, shuffledPositions } from './fixture.js';
+import type { SyncStore } from '../../src/worker.js';
+import { alignedMemory, fillFile, shuffledPositions, withStore } from './fixture.js';
 import type { Claim, Figures } from './measure.js';
 
 const MIB = 1024 * 1024;
 const PAGE_BYTES = 4096;
+/** Far less than the file. */
+const CACHE_BYTES = 64 * MIB;
 
 export interface DeviceSizes {
   /** Of the file that is read and written. */
@@ -55,96 +56,115 @@ function takeTurns(figures: Figures, turns: number, a: [string, Turn], b: [strin
   for (const [name, values] of results) figures.set(name, median(values));
 }
 
-export async function measureDevice(directory: string, sizes: DeviceSizes): Promise<Figures> {
-  const { fileBytes, misses, turns } = sizes;
-  const figures: Figures = new Map();
-  const path = join(directory, 'device.img');
-  await createStore(path, { sizeBytes: fileBytes * 3 + 256 * MIB });
-  const cacheBytes = 64 * MIB;
-  const store = await openStore(path, { cacheBytes });
-  const sync = attachStore(store.handle);
-  fillFile(sync, 'stream', fileBytes);
-  // The bare side: the same device, positions where the file's own blocks lie.
-  const barePath = join(directory, 'bare.img');
-  const memory = alignedMemory(MIB);
-  const fd = openSync(barePath, constants.O_RDWR | constants.O_CREAT | constants.O_DIRECT, 0o600);
-  try {
-    for (let position = 0; position < fileBytes; position += MIB) writeSync(fd, memory, 0, MIB, position);
-    fsyncSync(fd);
+/** Both sides of every case: a file of the store, and as large a file of the host, open for O_DIRECT. */
+class DeviceCases {
+  readonly figures: Figures = new Map();
+  private readonly buffer = new Uint8Array(MIB);
+  private readonly memory = alignedMemory(MIB);
+  private readonly fd: number;
 
-    const file = sync.open('stream', 'r+');
-    const positions = shuffledPositions(fileBytes, PAGE_BYTES);
-    const buffer = new Uint8Array(MIB);
-    let missAt = 0;
-    const randomTurn = (read: (position: number) => void): Turn => {
-      return () =>
-        timed(misses, () => {
-          for (let i = 0; i < misses; i++) read(positions[missAt++ % positions.length]);
-        });
-    };
+  constructor(
+    private readonly store: SyncStore,
+    barePath: string,
+    private readonly sizes: DeviceSizes,
+  ) {
+    fillFile(store, 'stream', sizes.fileBytes);
+    this.fd = openSync(barePath, constants.O_RDWR | constants.O_CREAT | constants.O_DIRECT, 0o600);
+    this.bareWrites()();
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
+
+  randomReads(): void {
+    const { buffer, memory, fd } = this;
+    const { fileBytes, misses, turns } = this.sizes;
+    const file = this.store.open('stream', 'r');
     file.advise('dontneed', 0, fileBytes);
     file.advise('random', 0, 0);
-    takeTurns(
-      figures,
-      turns,
-      ['random 4 KiB miss', randomTurn((position) => file.read(buffer, 0, PAGE_BYTES, position))],
-      ['fs.readSync O_DIRECT', randomTurn((position) => readSync(fd, memory, 0, PAGE_BYTES, position))],
-    );
-
-    const stream = (step: (position: number) => void, end: () => void): Turn => {
+    const positions = shuffledPositions(fileBytes, PAGE_BYTES);
+    let at = 0;
+    const turn = (read: (position: number) => void): Turn => {
       return () =>
-        timed(fileBytes / MIB, () => {
-          for (let position = 0; position < fileBytes; position += MIB) step(position);
-          end();
+        timed(misses, () => {
+          for (let i = 0; i < misses; i++) read(positions[at++ % positions.length]);
         });
     };
-    file.advise('normal', 0, 0);
-    const reading = sync.open('stream', 'r');
     takeTurns(
-      figures,
+      this.figures,
       turns,
-      [
-        'sequential cold read, per MiB',
-        () => {
-          file.advise('dontneed', 0, fileBytes);
-          return stream(
-            (position) => reading.read(buffer, 0, MIB, position),
-            () => {},
-          )();
-        },
-      ],
-      [
-        '1 MiB O_DIRECT reads',
-        stream(
-          (position) => readSync(fd, memory, 0, MIB, position),
-          () => {},
-        ),
-      ],
-    );
-    reading.close();
-    takeTurns(
-      figures,
-      turns,
-      [
-        'sequential write and sync, per MiB',
-        stream(
-          (position) => file.write(buffer, 0, MIB, position),
-          () => file.sync(),
-        ),
-      ],
-      [
-        '1 MiB O_DIRECT writes',
-        stream(
-          (position) => writeSync(fd, memory, 0, MIB, position),
-          () => fsyncSync(fd),
-        ),
-      ],
+      ['random 4 KiB miss', turn((position) => file.read(buffer, 0, PAGE_BYTES, position))],
+      ['fs.readSync O_DIRECT', turn((position) => readSync(fd, memory, 0, PAGE_BYTES, position))],
     );
     file.close();
-  } finally {
-    closeSync(fd);
-    sync.close();
-    await store.close();
   }
-  return figures;
+
+  sequentialReads(): void {
+    const { buffer, memory, fd } = this;
+    const coldRead: Turn = () => {
+      // Opened anew in each turn, so that the readahead window starts small.
+      const file = this.store.open('stream', 'r');
+      file.advise('dontneed', 0, this.sizes.fileBytes);
+      const result = this.stream((position) => file.read(buffer, 0, MIB, position))();
+      file.close();
+      return result;
+    };
+    const bareRead = this.stream((position) => readSync(fd, memory, 0, MIB, position));
+    takeTurns(
+      this.figures,
+      this.sizes.turns,
+      ['sequential cold read, per MiB', coldRead],
+      ['1 MiB O_DIRECT reads', bareRead],
+    );
+  }
+
+  sequentialWrites(): void {
+    const { buffer } = this;
+    const file = this.store.open('stream', 'r+');
+    const write = this.stream(
+      (position) => file.write(buffer, 0, MIB, position),
+      () => file.sync(),
+    );
+    takeTurns(
+      this.figures,
+      this.sizes.turns,
+      ['sequential write and sync, per MiB', write],
+      ['1 MiB O_DIRECT writes', this.bareWrites()],
+    );
+    file.close();
+  }
+
+  private bareWrites(): Turn {
+    const { memory, fd } = this;
+    return this.stream(
+      (position) => writeSync(fd, memory, 0, MIB, position),
+      () => fsyncSync(fd),
+    );
+  }
+
+  /** Once through the file, a MiB at a time. */
+  private stream(step: (position: number) => void, end = () => {}): Turn {
+    const { fileBytes } = this.sizes;
+    return () =>
+      timed(fileBytes / MIB, () => {
+        for (let position = 0; position < fileBytes; position += MIB) step(position);
+        end();
+      });
+  }
+}
+
+export async function measureDevice(directory: string, sizes: DeviceSizes): Promise<Figures> {
+  const path = join(directory, 'device.img');
+  return withStore(path, sizes.fileBytes * 3 + 256 * MIB, { cacheBytes: CACHE_BYTES }, async (_store, sync) => {
+    const cases = new DeviceCases(sync, join(directory, 'bare.img'), sizes);
+    try {
+      cases.sequentialReads();
+      cases.sequentialWrites();
+      cases.randomReads();
+    } finally {
+      cases.close();
+    }
+    return cases.figures;
+  });
 }

@@ -1,5 +1,5 @@
 /** What several suites need: a directory that goes away, a store with a warm file, memory that O_DIRECT takes. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createStore, type OpenOptions, openStore, type Store } from '../../src/index.js';
@@ -15,6 +15,16 @@ export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'emmental-micro-'));
   process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
   return directory;
+}
+
+export function takesDirectIo(directory: string): boolean {
+  try {
+    closeSync(openSync(join(directory, 'direct'), constants.O_RDWR | constants.O_CREAT | constants.O_DIRECT, 0o600));
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EINVAL') return false;
+    throw error;
+  }
 }
 
 /** Page-aligned shared memory. */

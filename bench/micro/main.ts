@@ -7,16 +7,16 @@ import { formatTable, printLine } from '../../src/cli/print.js';
 import { formatLatency } from '../workloads/summary.js';
 import { clockSuite } from './clock.js';
 import { CLAIMS, type DeviceSizes, measureDevice } from './device.js';
-import { temporaryDirectory, withStore } from './fixture.js';
+import { takesDirectIo, temporaryDirectory, withStore } from './fixture.js';
 import { awaitedHits, syncHits } from './hits.js';
 import { locksSuite } from './locks.js';
-import { claimLine, measure, reportSuite, type Suite } from './measure.js';
+import { claimLine, FULL_EFFORT, measure, QUICK_EFFORT, reportSuite, type Suite } from './measure.js';
 import { metadataSuites } from './metadata.js';
 import { namesTable, openLargeMs } from './scale.js';
 
 const MIB = 1024 * 1024;
 const FULL: DeviceSizes = { fileBytes: 512 * MIB, misses: 1000, turns: 5 };
-const QUICK: DeviceSizes = { fileBytes: 32 * MIB, misses: 50, turns: 1 };
+const QUICK: DeviceSizes = { fileBytes: 16 * MIB, misses: 50, turns: 1 };
 
 interface Context {
   directory: string;
@@ -24,7 +24,7 @@ interface Context {
 }
 
 async function show(suite: Suite, { isQuick }: Context): Promise<void> {
-  printLine(reportSuite(suite, await measure(suite, isQuick ? 20 : 1000)));
+  printLine(reportSuite(suite, await measure(suite, isQuick ? QUICK_EFFORT : FULL_EFFORT)));
 }
 
 async function hits(context: Context): Promise<void> {
@@ -56,6 +56,10 @@ async function metadata(context: Context): Promise<void> {
 }
 
 async function device(context: Context): Promise<void> {
+  if (!takesDirectIo(context.directory)) {
+    printLine(`device: skipped, the host refuses O_DIRECT in ${context.directory}`);
+    return;
+  }
   const figures = await measureDevice(context.directory, context.isQuick ? QUICK : FULL);
   const rows = [...figures].map(([name, ns]) => [name, formatLatency(ns)]);
   printLine(formatTable(['device', 'per operation'], rows, ['per operation']));

@@ -35,13 +35,28 @@ export interface Suite {
 /** Nanoseconds of one operation, by case. */
 export type Figures = Map<string, number>;
 
-/** Rounds in which all cases take their turn, so that a busy moment of the machine does not fall on one of them. */
-const ROUNDS = 5;
+/** How long to measure. In a round every case takes its turn, so that a busy moment does not fall on one of them. */
+export interface Effort {
+  rounds: number;
+  /** Of one case in one round; at least `iterations` calls are made all the same. */
+  timeMs: number;
+  iterations: number;
+}
 
-export async function measure(suite: Suite, timeMs: number): Promise<Figures> {
+export const FULL_EFFORT: Effort = { rounds: 5, timeMs: 200, iterations: 64 };
+export const QUICK_EFFORT: Effort = { rounds: 1, timeMs: 1, iterations: 2 };
+
+export async function measure(suite: Suite, { rounds, timeMs, iterations }: Effort): Promise<Figures> {
   const figures: Figures = new Map();
-  for (let round = 0; round < ROUNDS; round++) {
-    const bench = new Bench({ name: suite.name, time: timeMs / ROUNDS, warmupTime: timeMs / ROUNDS / 4, throws: true });
+  for (let round = 0; round < rounds; round++) {
+    const bench = new Bench({
+      name: suite.name,
+      time: timeMs,
+      iterations,
+      warmupTime: timeMs / 4,
+      warmupIterations: Math.ceil(iterations / 4),
+      throws: true,
+    });
     for (const { name, run } of suite.cases) bench.add(name, run as () => void);
     await bench.run();
     for (const [i, { name, result }] of bench.tasks.entries()) {
