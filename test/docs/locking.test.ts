@@ -28,7 +28,7 @@ function treeOf(text: string): Edge[] {
     const [, indent, lock, takers] = /^( *)(?:->)?(\S.*?)(?: +\((.*)\))?$/.exec(line)!;
     path.length = indent.length / 2;
     path.push(lock);
-    const names = (takers ?? '').split(', ').filter((name) => /^[A-Za-z]+(\.[A-Za-z]+)?$/.test(name));
+    const names = (takers ?? '').split(/[,;] /).filter((name) => /^[A-Za-z]+(\.[A-Za-z]+)?$/.test(name));
     edges.push({ path: [...path], takers: names });
   }
   return edges;
@@ -52,7 +52,7 @@ describe(DOCUMENT, () => {
       ]);
       const head = ['operation', ...LOCK_COLUMNS.map((column) => COLUMN_NAMES[column])];
       const facts = `${safe ? 'Safe' : 'Not safe'}; ${atomicity}.`;
-      return `### ${name}\n\n${description}. ${facts}\n\n${formatRows(head, rows)}`;
+      return `### ${name}\n\n${description[0].toUpperCase()}${description.slice(1)}. ${facts}\n\n${formatRows(head, rows)}`;
     });
     expectPrinted(DOCUMENT, 'schemes', parts.join('\n\n'));
   });
