@@ -1,8 +1,8 @@
 /** What the documents point at is there: files, headings, environment variables. */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { DOCUMENTS, filesUnder, quoted, ROOT, read } from './markdown.js';
+import { DOCUMENTS, filesUnder, quoted, ROOT, read, section, tableRows } from './markdown.js';
 
 /** Names that are paths in the repository. */
 const FILE = /^(src|test|bench|workers|scripts|examples|docs)\/[\w./-]+\.(ts|mjs|md|js)$/;
@@ -59,6 +59,12 @@ describe('environment variables', () => {
     const ours = [...isRead].filter((name) => /^(EMMENTAL|FILE_MODEL)_/.test(name));
     expect(ours.filter((name) => !described.includes(name))).toEqual([]);
   });
+});
+
+it('docs/testing.md describes every folder of tests', () => {
+  const folders = readdirSync(join(ROOT, 'test')).filter((name) => statSync(join(ROOT, 'test', name)).isDirectory());
+  const described = tableRows(section(read('docs/testing.md'), 'What there is')).map(([folder]) => quoted(folder)[0]);
+  expect([...described].sort()).toEqual(folders.map((name) => `test/${name}/`).sort());
 });
 
 it('the change log begins with the version of the package', () => {
