@@ -49,9 +49,12 @@ export class ExtentDirectory {
     if (this.entries.length < leaves * ENTRY_WORDS) this.entries = new Uint32Array(leaves * ENTRY_WORDS);
   }
 
-  add(words: Uint32Array, base: number, count: number): void {
+  /** False when these are more than `begin` was told: the tree's count of its blocks is wrong. */
+  add(words: Uint32Array, base: number, count: number): boolean {
+    if ((this.count + count) * ENTRY_WORDS > this.entries.length) return false;
     copyEntries(words, base, 0, count, this.entries, 0, this.count);
     this.count += count;
+    return true;
   }
 
   end(): void {

@@ -25,6 +25,7 @@ import { type ExtentTree, NODE_HEAD_DISTANCE } from './extent-tree.js';
 /** Files whose directories a thread keeps; a power of two. */
 const DIRECTORIES = 4;
 const ROOT_ENTRIES_WORD = InodeAt.RootEntries / 4;
+const RECORD_TREE_BLOCKS_WORD = InodeAt.TreeBlocks / 4;
 
 export class ExtentLookup {
   private readonly directories = Array.from({ length: DIRECTORIES }, () => new ExtentDirectory());
@@ -145,7 +146,7 @@ export class ExtentLookup {
     height: number,
     count: number,
   ): void {
-    const leaves = count * this.tree.nodeMax ** (height - 1);
+    const leaves = words[base - ROOT_ENTRIES_WORD + RECORD_TREE_BLOCKS_WORD];
     if (!directory.isDue(slot, this.tree.arena.unsigned[at + Inode.MapSequence], leaves)) return;
     directory.begin(leaves);
     if (this.copyInner(task, directory, words, base, height, count)) directory.end();
@@ -159,10 +160,7 @@ export class ExtentLookup {
     height: number,
     count: number,
   ): boolean {
-    if (height === 1) {
-      directory.add(words, base, count);
-      return true;
-    }
+    if (height === 1) return directory.add(words, base, count);
     for (let i = 0; i < count; i++) {
       const frame: Frame = this.tree.metadata.tryGet(task, entryBlock(words, base, i), BlockKind.ExtentNode);
       if (frame === 0) return false;

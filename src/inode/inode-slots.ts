@@ -182,8 +182,9 @@ export class InodeSlots {
   private isIdle(slot: Slot, spare: boolean): boolean {
     const { words } = this.arena;
     const at = slotAt(this.arena, slot);
-    if (Atomics.load(words, at + Inode.Refs) !== 0) return false;
-    const flags = Atomics.load(words, at + Inode.Flags);
+    // Plain loads, as a sweep passes thousands: references rise from 0 under this lock, and flags follow references.
+    if (words[at + Inode.Refs] !== 0) return false;
+    const flags = words[at + Inode.Flags];
     if ((flags & (InodeFlag.Busy | InodeFlag.Deleted)) !== 0) return false;
     if (!spare || (flags & InodeFlag.Referenced) === 0) return true;
     Atomics.and(words, at + Inode.Flags, ~InodeFlag.Referenced);

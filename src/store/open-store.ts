@@ -192,7 +192,10 @@ function start(path: string, device: HostDevice, superblock: Superblock, plan: P
   const { task, engine, journal } = session;
   journal.start(session.run('open', engine.cache.read(task, METADATA_SLOT, SUPERBLOCK_BLOCK)));
   session.run('open', engine.inodes.load(task));
-  if (!plan.readOnly) session.run('open', journal.setState(task, DiskState.Open));
+  if (!plan.readOnly) {
+    session.run('open', journal.setState(task, DiskState.Open));
+    session.run('open', engine.inodes.finishOrphans(task));
+  }
   Atomics.compareExchange(arena.words, Header.State, StoreState.Opening, StoreState.Open);
   const store = new Store(session, device, plan.threads);
   store.start();
