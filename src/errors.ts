@@ -97,6 +97,14 @@ export function withPath(error: unknown, syscall: string | undefined, path: stri
   return named;
 }
 
+/** The same error with the operation named, where it was not. Other errors pass through. */
+export function withSyscall(error: unknown, syscall: string): unknown {
+  if (!(error instanceof StoreError) || error.syscall !== undefined) return error;
+  const named = new StoreError(error.code, { syscall, path: error.path, cause: error.cause });
+  named.message = `${error.message}, ${syscall}`;
+  return named;
+}
+
 /** A `TypeError` with Node's code for an argument of the wrong type. */
 export function invalidArgType(name: string, expected: string, actual: unknown): TypeError {
   const kind = actual === null ? 'null' : typeof actual;

@@ -20,7 +20,7 @@ import type { Frames } from '../pagecache/frames.js';
 import { hashOf, type Lookup } from '../pagecache/lookup.js';
 import { PageFlag, PIN_ONE } from '../pagecache/page.js';
 import type { Task } from '../routine/task.js';
-import { Header, Page, Thread } from '../sync/layout.js';
+import { Header, Page, StoreState, Thread } from '../sync/layout.js';
 import { Count, count } from '../sync/statistics.js';
 import type { Frame, Slot } from '../units.js';
 import type { Engine } from './engine.js';
@@ -117,7 +117,8 @@ export class HotPath {
     if (!guard.tryEnter(task, slot, Operation.Write)) return -1;
     const size = sizeOf(arena, slot);
     let written = -1;
-    if (positionBytes <= size) {
+    // Looked at with the lock held: whoever closes the store sets its state first and then waits for locks.
+    if (positionBytes <= size && Atomics.load(this.words, Header.State) <= StoreState.Open) {
       const taken = this.lockPages(task, slot, first, pages);
       if (taken === pages) {
         this.copyIn(task, slot, source, sourceOffset, length, positionBytes - first * this.blockBytes, pages);

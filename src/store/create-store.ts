@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, unlinkSync } from 'node:fs';
 import { type HostDevice, openHostDevice } from '../device/host-device.js';
 import { describeSignature, detectSignature } from '../device/signature.js';
-import { invalidArgType, StoreError } from '../errors.js';
+import { invalidArgType, StoreError, withPath } from '../errors.js';
 import { checkBytes } from './arguments.js';
 import { type CheckReport, checkDevice } from './check.js';
 import { formatDevice } from './format-store.js';
@@ -49,6 +49,8 @@ export async function createStore(path: string, options: CreateOptions = {}): Pr
       uuid: randomBytes(16),
     });
     formatted = true;
+  } catch (error) {
+    throw withPath(error, 'format', path);
   } finally {
     device.close();
     if (isNew && !formatted) unlinkSync(path);

@@ -8,6 +8,7 @@
 import { Buffer } from 'node:buffer';
 import type { Readable, Writable } from 'node:stream';
 import { StoreError } from '../errors.js';
+import { sizeOf } from '../inode/inode.js';
 import type { Slot } from '../units.js';
 import { Access, type Advice, checkAdvice, checkBuffers, checkBytes, checkPosition } from './arguments.js';
 import { decodeJson, EXTENTS_BATCH, Operation } from './operations.js';
@@ -39,6 +40,9 @@ export class File {
   /** The last use of the file's own position: uses follow each other. */
   private turn: Promise<unknown> = Promise.resolve();
   private closing: Promise<void> | undefined;
+  /** Operations under way, and who waits for their end. */
+  private active = 0;
+  private onIdle: () => void = ignore;
 
   /** @internal Users call `store.open`. */
   constructor(
@@ -69,13 +73,8 @@ export class File {
     fourth?: unknown,
   ): Promise<ReadResult<B>> {
     const { buffer, bytes, offset, length, position } = readTransfer<B>(first, second, third, fourth);
-    if (position < 0) {
-      return this.inTurn(async () => {
-        const bytesRead = await this.readAt(bytes, offset, length, this.position);
-        this.position += bytesRead;
-        return { bytesRead, buffer };
-      });
-    }
+    this.checkAccess('read', Access.Read);
+    if (position < 0) return { bytesRead: await this.readOn(bytes, offset, length), buffer };
     const hit = this.readHere(bytes, offset, length, position);
     if (hit === length) return { bytesRead: hit, buffer };
     return { bytesRead: await this.readRest(bytes, offset, length, position, hit), buffer };
@@ -103,10 +102,11 @@ export class File {
   ): Promise<{ bytesRead: number; buffers: readonly B[] }> {
     const list = checkBuffers(buffers);
     const at = checkPosition(position);
+    this.checkAccess('read', Access.Read);
     const readAll = async (from: number): Promise<number> => {
       let bytesRead = 0;
       for (const bytes of list) {
-        const n = await this.readAt(bytes, 0, bytes.byteLength, from + bytesRead);
+        const n = await this.readPieces(bytes, 0, bytes.byteLength, from + bytesRead);
         bytesRead += n;
         if (n < bytes.byteLength) break;
       }
@@ -132,14 +132,19 @@ export class File {
   async readFile(options?: EncodingOption): Promise<Buffer | string> {
     const encoding = typeof options === 'string' ? options : options?.encoding;
     const signal = typeof options === 'object' ? options?.signal : undefined;
+    this.checkAccess('read', Access.Read);
     const pieces: Buffer[] = [];
-    for (;;) {
-      signal?.throwIfAborted();
-      const left = Math.max(0, (await this.stat()).size - this.position);
-      const piece = Buffer.allocUnsafeSlow(Math.min(READ_FILE_BYTES, left + 1));
-      const { bytesRead } = await this.read(piece, 0, piece.byteLength);
-      pieces.push(piece.subarray(0, bytesRead));
-      if (bytesRead === 0) break;
+    this.active += 1;
+    try {
+      for (let bytesRead = -1; bytesRead !== 0; ) {
+        signal?.throwIfAborted();
+        const left = Math.max(0, sizeOf(this.session.arena, this.slot) - this.position);
+        const piece = Buffer.allocUnsafeSlow(Math.min(READ_FILE_BYTES, left + 1));
+        bytesRead = await this.readOn(piece, 0, piece.byteLength);
+        pieces.push(piece.subarray(0, bytesRead));
+      }
+    } finally {
+      this.leave();
     }
     const whole = Buffer.concat(pieces);
     return encoding ? whole.toString(encoding) : whole;
@@ -247,16 +252,20 @@ export class File {
 
   /** Reads until `length` bytes or the end of the file; what the read and write forms and the streams come down to. */
   async readAt(target: Uint8Array, offset: number, length: number, position: number): Promise<number> {
-    const hit = this.readHere(target, offset, length, position);
-    return hit === length ? hit : this.readRest(target, offset, length, position, hit);
+    this.checkAccess('read', Access.Read);
+    return this.readPieces(target, offset, length, position);
   }
 
   /** Writes at `position`, at the file's own (-1), or at the end (APPEND_POSITION); short only where space ran out. */
   async writeFrom(source: Uint8Array, offset: number, length: number, position: number): Promise<number> {
     this.checkAccess('write', Access.Write);
+    return this.writeAnywhere(source, offset, length, position);
+  }
+
+  private async writeAnywhere(source: Uint8Array, offset: number, length: number, position: number): Promise<number> {
     if (position === APPEND_POSITION || (this.access & Access.Append) !== 0) {
       const n = await this.writePieces(source, offset, length, APPEND_POSITION);
-      if (position === -1) this.position = (await this.stat()).size;
+      if (position === -1) this.position = sizeOf(this.session.arena, this.slot);
       return n;
     }
     if (position >= 0) return this.writePieces(source, offset, length, position);
@@ -267,8 +276,21 @@ export class File {
     });
   }
 
+  /** Reads at the file's own position. */
+  private readOn(target: Uint8Array, offset: number, length: number): Promise<number> {
+    return this.inTurn(async () => {
+      const n = await this.readPieces(target, offset, length, this.position);
+      this.position += n;
+      return n;
+    });
+  }
+
+  private async readPieces(target: Uint8Array, offset: number, length: number, position: number): Promise<number> {
+    const hit = this.readHere(target, offset, length, position);
+    return hit === length ? hit : this.readRest(target, offset, length, position, hit);
+  }
+
   private readHere(target: Uint8Array, offset: number, length: number, position: number): number {
-    this.checkAccess('read', Access.Read);
     const { session } = this;
     const hit = session.hot.readHit(session.task, this.slot, target, offset, length, position);
     return Math.max(hit, 0);
@@ -282,15 +304,20 @@ export class File {
     hit: number,
   ): Promise<number> {
     let done = hit;
-    while (done < length) {
-      const piece = Math.min(TRANSFER_BYTES, length - done);
-      const at = offset + done;
-      const n = await this.call(Operation.Read, 'read', [position + done, piece], null, (_numbers, bytes) => {
-        target.set(bytes, at);
-        return bytes.byteLength;
-      });
-      done += n;
-      if (n < piece) break;
+    this.active += 1;
+    try {
+      while (done < length) {
+        const piece = Math.min(TRANSFER_BYTES, length - done);
+        const at = offset + done;
+        const n = await this.request(Operation.Read, [position + done, piece], null, (_numbers, bytes) => {
+          target.set(bytes, at);
+          return bytes.byteLength;
+        });
+        done += n;
+        if (n < piece) break;
+      }
+    } finally {
+      this.leave();
     }
     return done;
   }
@@ -302,34 +329,41 @@ export class File {
       if (n === length) return n;
     }
     let done = 0;
-    do {
-      const piece = Math.min(TRANSFER_BYTES, length - done);
-      const at = offset + done;
-      const to = position < 0 ? position : position + done;
-      let n: number;
-      try {
+    this.active += 1;
+    try {
+      do {
+        const piece = Math.min(TRANSFER_BYTES, length - done);
+        const at = offset + done;
+        const to = position < 0 ? position : position + done;
         const bytes = source.subarray(at, at + piece);
-        n = await this.call(Operation.Write, 'write', [to, piece], bytes, firstNumber);
-      } catch (error) {
-        // What was written before the failure is told first, as write(2) does; the next call meets the failure again.
-        if (done > 0) return done;
-        throw error;
-      }
-      done += n;
-      if (n < piece) break;
-    } while (done < length);
+        const n = await this.request(Operation.Write, [to, piece], bytes, firstNumber);
+        done += n;
+        if (n < piece) break;
+      } while (done < length);
+    } catch (error) {
+      // What was written before the failure is told first, as write(2) does; the next call meets the failure again.
+      if (done === 0) throw error;
+    } finally {
+      this.leave();
+    }
     return done;
   }
 
   private async writeAll(data: FileData, options: EncodingOption | undefined, position: number): Promise<void> {
     const encoding = (typeof options === 'string' ? options : options?.encoding) ?? 'utf8';
     const signal = typeof options === 'object' ? options?.signal : undefined;
-    for await (const piece of isIterable(data) ? data : [data]) {
-      signal?.throwIfAborted();
-      const bytes = dataBytes(piece, encoding);
-      for (let done = 0; done < bytes.byteLength; ) {
-        done += await this.writeFrom(bytes, done, bytes.byteLength - done, position);
+    this.checkAccess('write', Access.Write);
+    this.active += 1;
+    try {
+      for await (const piece of isIterable(data) ? data : [data]) {
+        signal?.throwIfAborted();
+        const bytes = dataBytes(piece, encoding);
+        for (let done = 0; done < bytes.byteLength; ) {
+          done += await this.writeAnywhere(bytes, done, bytes.byteLength - done, position);
+        }
       }
+    } finally {
+      this.leave();
     }
   }
 
@@ -345,7 +379,8 @@ export class File {
     return this.call(operation, syscall, numbers, null, ignore);
   }
 
-  private call<T>(
+  /** One request that is an operation of its own. */
+  private async call<T>(
     operation: Operation,
     syscall: string,
     numbers: readonly number[],
@@ -353,14 +388,37 @@ export class File {
     receive: Receive<T>,
   ): Promise<T> {
     this.check(syscall);
+    this.active += 1;
+    try {
+      return await this.request(operation, numbers, bytes, receive);
+    } finally {
+      this.leave();
+    }
+  }
+
+  private request<T>(
+    operation: Operation,
+    numbers: readonly number[],
+    bytes: Uint8Array | null,
+    receive: Receive<T>,
+  ): Promise<T> {
     return this.client.call(operation, [this.record, ...numbers], bytes, receive, this.name);
   }
 
+  private leave(): void {
+    this.active -= 1;
+    if (this.active === 0) this.onIdle();
+  }
+
+  /** For what begins now; what has begun goes on while file and store are being closed. */
   private check(syscall: string): void {
     if (this.closing !== undefined) {
       throw new StoreError('EBADF', { syscall, path: this.name, detail: 'the file is closed' });
     }
-    this.session.checkState(syscall);
+    const { session } = this;
+    if (session.isOpen) return;
+    session.checkState(syscall);
+    throw new StoreError('EBADF', { syscall, path: this.name, detail: 'the store is closing' });
   }
 
   private checkAccess(syscall: string, needed: Access): void {
@@ -370,13 +428,19 @@ export class File {
     throw new StoreError('EBADF', { syscall, path: this.name, detail: `the file is not open for ${how}` });
   }
 
+  /** Waits for what is under way: the record and its inode must not go to others before. */
   private async finish(): Promise<void> {
-    await this.turn.catch(() => {});
+    await this.turn.catch(ignore);
+    if (this.active > 0) {
+      await new Promise<void>((resolve) => {
+        this.onIdle = resolve;
+      });
+    }
     this.onClose(this);
     const { session } = this;
     const slot = session.openFiles.slot(this.record) as Slot;
-    // The last reference of a deleted file frees its blocks, which sleeps.
-    if (slot >= 0) await this.client.call(Operation.Close, [this.record], null, ignore, this.name);
+    // The last reference of a deleted file frees its blocks, which sleeps. A store that is closing does so for all its files.
+    if (slot >= 0 && session.isOpen) await this.request(Operation.Close, [], null, ignore);
   }
 }
 

@@ -6,7 +6,7 @@ import { initAllocator } from '../allocator/allocator.js';
 import { allocateAligned } from '../device/aligned-memory.js';
 import { type HostDevice, openHostDevice } from '../device/host-device.js';
 import { describeSignature, detectSignature } from '../device/signature.js';
-import { corrupt, invalidArgType, outOfRange, StoreError } from '../errors.js';
+import { corrupt, invalidArgType, outOfRange, StoreError, withPath } from '../errors.js';
 import { type Geometry, SUPERBLOCK_BLOCK } from '../format/geometry.js';
 import {
   DiskState,
@@ -102,7 +102,7 @@ export async function openStore(path: string, options: OpenOptions = {}): Promis
     return start(path, device, superblock, plan);
   } catch (error) {
     device.close();
-    throw error;
+    throw withPath(error, 'open', path);
   }
 }
 
@@ -135,14 +135,15 @@ function planOf(options: OpenOptions): Plan {
     readOnly: options.readOnly === true,
     dirtyRatio: checkNumber('dirtyRatio', options.dirtyRatio ?? DEFAULT_DIRTY_RATIO, 0.01, 1),
     dirtyExpireMs: checkNumber('dirtyExpireMs', options.dirtyExpireMs ?? DEFAULT_DIRTY_EXPIRE_MS, 0, 2 ** 31),
-    threads: checkNumber('threads', threads, MIN_THREADS, 64),
+    threads: checkNumber('threads', threads, MIN_THREADS, 64, true),
     policy: rwsemPolicyNumber(policy),
     verify: options.verify ?? process.env.EMMENTAL_VERIFY === '1',
   };
 }
 
-function checkNumber(name: string, value: unknown, least: number, most: number): number {
+function checkNumber(name: string, value: unknown, least: number, most: number, isWhole = false): number {
   if (typeof value !== 'number') throw invalidArgType(name, 'of type number', value);
+  if (isWhole && !Number.isInteger(value)) throw outOfRange(name, 'an integer', value);
   if (!(value >= least && value <= most)) throw outOfRange(name, `>= ${least} && <= ${most}`, value);
   return value;
 }

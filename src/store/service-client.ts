@@ -31,6 +31,7 @@ export class ServiceClient {
   private keepAlive: NodeJS.Timeout | undefined;
   private pending = 0;
   private collecting = false;
+  private stopped = false;
 
   constructor(
     private readonly arena: Arena,
@@ -48,6 +49,7 @@ export class ServiceClient {
     path?: string,
   ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
+      if (this.stopped) throw new StoreError('EBADF', { path, detail: 'the store is closed' });
       const call: Call = {
         settle: (answer, area) => {
           try {
@@ -67,10 +69,20 @@ export class ServiceClient {
     });
   }
 
-  /** Resolves when no request is out. */
-  settled(): Promise<void> {
-    if (this.pending === 0 && this.queue.length === 0) return Promise.resolve();
-    return new Promise((resolve) => this.idle.push(resolve));
+  /**
+   * Resolves when no request is out, and none has followed from the last answers (a large write goes on in pieces). From
+   * then on calls are refused, since nobody would answer them.
+   */
+  async stop(): Promise<void> {
+    do {
+      if (this.isBusy()) await new Promise<void>((resolve) => this.idle.push(resolve));
+      await new Promise((resolve) => setImmediate(resolve));
+    } while (this.isBusy());
+    this.stopped = true;
+  }
+
+  private isBusy(): boolean {
+    return this.pending > 0 || this.queue.length > 0;
   }
 
   private start(call: Call, operation: Operation, numbers: readonly number[], bytes: Uint8Array | null): void {

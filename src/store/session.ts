@@ -9,7 +9,7 @@
 import { Allocator } from '../allocator/allocator.js';
 import type { Device } from '../device/device.js';
 import { HostDevice, type HostDeviceHandle } from '../device/host-device.js';
-import { StoreError } from '../errors.js';
+import { StoreError, withSyscall } from '../errors.js';
 import { Engine } from '../file/engine.js';
 import { HotPath } from '../file/hot-path.js';
 import type { Geometry } from '../format/geometry.js';
@@ -157,6 +157,8 @@ export class Session {
     try {
       this.checkState(syscall);
       return runBlocking(this.task, routine);
+    } catch (error) {
+      throw withSyscall(error, syscall);
     } finally {
       Atomics.store(words, this.busy, 0);
     }

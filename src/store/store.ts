@@ -9,7 +9,7 @@ import type { HostDevice } from '../device/host-device.js';
 import { invalidArgType, StoreError } from '../errors.js';
 import { encodeName } from '../inode/name-bytes.js';
 import { Header, StoreState, Thread, ThreadState } from '../sync/layout.js';
-import { reapDeadThreads } from '../sync/threads.js';
+import { holdsAnything, reapDeadThreads } from '../sync/threads.js';
 import { MAX_NAME_BYTES } from '../units.js';
 import { Access, checkBytes, parseFlags } from './arguments.js';
 import { File } from './file.js';
@@ -164,7 +164,7 @@ export class Store {
     const { words } = this.session.arena;
     const state = Atomics.compareExchange(words, Header.State, StoreState.Open, StoreState.Closing);
     try {
-      await this.client.settled();
+      await this.client.stop();
       await this.pool.stopJobs();
       await this.quiesce();
       await this.pool.stop(this.session.arena);
@@ -177,7 +177,7 @@ export class Store {
     }
   }
 
-  /** Waits until no other thread is inside an operation. */
+  /** Waits until no other thread is inside an operation: slow paths are marked busy, write hits hold a lock. */
   private async quiesce(): Promise<void> {
     const { arena, task } = this.session;
     const { words, layout } = arena;
@@ -186,7 +186,7 @@ export class Store {
       while (
         thread !== task.thread &&
         Atomics.load(words, at + Thread.State) === ThreadState.Attached &&
-        Atomics.load(words, at + Thread.Busy) !== 0 &&
+        (Atomics.load(words, at + Thread.Busy) !== 0 || holdsAnything(arena, thread)) &&
         arena.state !== StoreState.Fenced
       ) {
         await new Promise((resolve) => setTimeout(resolve, DRAIN_PAUSE_MS));
