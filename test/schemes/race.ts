@@ -133,8 +133,10 @@ export class Race {
   }
 
   /** Another file takes all the room there is, the freed block with it, and has it on the device. Returns where it has it. */
-  occupy(devicePosition: number): number {
+  async occupy(devicePosition: number): Promise<number> {
     this.sync.sync();
+    // The commit may have been the background thread's, which then releases the freed blocks in its own time.
+    await this.until(() => this.store.stats().allocator.blocksQuarantined === 0, 'the release of the freed blocks');
     const file = this.sync.open('neighbour', 'w+');
     const page = new Uint8Array(BLOCK).fill(NEIGHBOUR);
     for (let blocks = 0; blocks < DEVICE_BLOCKS; blocks++) {

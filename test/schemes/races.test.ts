@@ -57,7 +57,7 @@ describe('scheme none', () => {
       await race.arrived('fill:mapped'); // it knows its blocks, and has not read them
       race.release('punch:dropped');
       await punched;
-      race.occupy(devicePosition);
+      await race.occupy(devicePosition);
       race.release('fill:mapped');
       expect(await reading).toEqual([NEIGHBOUR]); // must be zeros
       expect(await race.read()).toEqual([NEIGHBOUR]); // and stays
@@ -74,7 +74,7 @@ describe('scheme none', () => {
         await race.read();
         race.release('punch:dropped');
         await punched;
-        const position = race.occupy(devicePosition);
+        const position = await race.occupy(devicePosition);
         expect(race.neighbour(position)).toEqual([NEIGHBOUR]);
         await race.reader.run(writeOver, how, HOLE.first * BLOCK);
         const found = race.neighbour(position);
@@ -116,7 +116,7 @@ describe.each(safe)('scheme %s', (scheme) => {
       race.release('punch:dropped');
       await punched;
       await race.arrived('fill:mapped'); // it has found the hole
-      const position = race.occupy(devicePosition);
+      const position = await race.occupy(devicePosition);
       race.release('fill:mapped');
       expect(await reading).toEqual([0]);
       await race.reader.run(writeOver, 'write', HOLE.first * BLOCK);
@@ -142,7 +142,7 @@ describe.each(safe)('scheme %s', (scheme) => {
       // The punch may drop the page before the reader has copied it; then the reader fills it again, with zeros.
       expect([[OLD], [0]]).toContainEqual(await reading);
       await punched;
-      const position = race.occupy(devicePosition);
+      const position = await race.occupy(devicePosition);
       expect(await race.read()).toEqual([0]);
       await race.reader.run(writeOver, 'pin', HOLE.first * BLOCK);
       expect(race.neighbour(position)).toEqual([NEIGHBOUR]);
