@@ -3,9 +3,10 @@
  * needed, for users' jobs, which must not keep the service waiting. Both keep the process alive until the store is closed.
  */
 import { Piscina } from 'piscina';
+import { errorFromData } from '../errors.js';
 import type { Arena } from '../sync/arena.js';
 import { Header } from '../sync/layout.js';
-import type { Job } from './job.js';
+import type { Job, JobResult } from './job.js';
 import type { ServiceTask } from './service.js';
 import type { StoreHandle } from './session.js';
 
@@ -46,7 +47,7 @@ export class ServicePool {
     this.running[index] = run;
   }
 
-  run(moduleUrl: string, data: unknown, signal: AbortSignal | undefined): Promise<unknown> {
+  async run(moduleUrl: string, data: unknown, signal: AbortSignal | undefined): Promise<unknown> {
     this.jobs ??= new Piscina({
       filename: JOB_URL,
       minThreads: 0,
@@ -56,7 +57,9 @@ export class ServicePool {
       atomics: 'disabled',
     });
     const job: Job = { handle: this.handle, moduleUrl, data };
-    return this.jobs.run(job, signal === undefined ? {} : { signal });
+    const result: JobResult = await this.jobs.run(job, signal === undefined ? {} : { signal });
+    if (result.error !== undefined) throw errorFromData(result.error);
+    return result.value;
   }
 
   /** Waits for the jobs that run, and ends their threads. */
