@@ -16,7 +16,9 @@ export class PinnedPage {
   private constructor(
     private readonly session: Session,
     private readonly held: PagePin,
-  ) {}
+  ) {
+    session.pages.add(this);
+  }
 
   /** Pins the page that holds `position`: what `SyncFile.pin` runs. */
   static *make(session: Session, slot: Slot, position: number, write: boolean): Routine<PinnedPage> {
@@ -45,6 +47,7 @@ export class PinnedPage {
     if (this.released) return;
     this.released = true;
     const { session, held } = this;
+    session.pages.delete(this);
     const { state } = session.arena;
     // A store that is closed has dropped its pages, pins and all; in one that cannot go on, only a write is lost.
     if (state === StoreState.Closed || (state === StoreState.Fenced && !held.write)) return;

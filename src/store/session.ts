@@ -32,6 +32,7 @@ import { attachThread, detachThread } from '../sync/threads.js';
 import type { Frame } from '../units.js';
 import { Namespace } from './namespace.js';
 import { OpenFiles } from './open-files.js';
+import type { PinnedPage } from './pinned-page.js';
 import { ReadaheadQueue } from './readahead-queue.js';
 import { RequestRing } from './request-ring.js';
 
@@ -77,6 +78,8 @@ export class Session {
   readonly readahead: ReadaheadQueue;
   readonly ring: RequestRing;
   readonly blockBytes: number;
+  /** Pages that this thread has pinned: they go with it when it detaches. */
+  readonly pages = new Set<PinnedPage>();
   private readonly words: Int32Array;
   private readonly busy: number;
   private readonly driver: BlockingDriver;
@@ -161,6 +164,17 @@ export class Session {
       throw withSyscall(error, syscall);
     } finally {
       Atomics.store(words, this.busy, 0);
+    }
+  }
+
+  /** Ends all pins, as munmap does: of a write that cannot be kept nobody is told. */
+  releasePages(): void {
+    for (const page of [...this.pages]) {
+      try {
+        page.release();
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+      }
     }
   }
 

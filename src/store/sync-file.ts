@@ -259,7 +259,8 @@ export class SyncFile {
   /** A zero-copy window on the page that holds `position`. ENXIO past the end. */
   pin(position: number | bigint, options: { write?: boolean } = {}): PinnedPage {
     const at = checkBytes('position', position);
-    if (options.write === true) this.checkWritable('pin');
+    this.checkAccess('pin', Access.Read);
+    if (options.write === true) this.checkAccess('pin', Access.Write);
     return this.run('pin', PinnedPage.make(this.session, this.slot, at, options.write === true));
   }
 
@@ -279,6 +280,8 @@ export class SyncFile {
     if (this.closed) return;
     this.closed = true;
     this.onClose(this);
+    // A store that is closing releases what is open itself.
+    if (!this.session.isOpen) return;
     const slot = this.session.openFiles.clear(this.record) as Slot;
     if (slot < 0) return;
     const { inodes } = this.session.engine;
@@ -292,7 +295,7 @@ export class SyncFile {
   /** Reads until `length` bytes or the end of the file. */
   readAt(target: Uint8Array, offset: number, length: number, position: number): number {
     const { session, slot } = this;
-    if (this.closed || (this.access & Access.Read) === 0 || !session.isOpen) this.failAccess('read');
+    if (this.closed || (this.access & Access.Read) === 0 || !session.isOpen) this.checkAccess('read', Access.Read);
     const hit = session.hot.readHit(session.task, slot, target, offset, length, position);
     if (hit === length) return hit;
     const done = Math.max(hit, 0);
@@ -308,7 +311,7 @@ export class SyncFile {
   /** Writes at `position`, at the file's own (-1), or at the end (APPEND_POSITION); short only where space ran out. */
   writeFrom(source: Uint8Array, offset: number, length: number, position: number): number {
     const { session, slot } = this;
-    if (this.closed || (this.access & Access.Write) === 0 || !session.isOpen) this.failAccess('write');
+    if (this.closed || (this.access & Access.Write) === 0 || !session.isOpen) this.checkAccess('write', Access.Write);
     const append = position === APPEND_POSITION || (this.access & Access.Append) !== 0;
     const at = append ? APPEND : position < 0 ? this.position : position;
     let n = append ? -1 : session.hot.writeHit(session.task, slot, source, offset, length, at);
@@ -352,7 +355,7 @@ export class SyncFile {
   }
 
   private change(syscall: string, routine: Routine<void>): void {
-    this.checkWritable(syscall);
+    this.checkAccess(syscall, Access.Write);
     this.run(syscall, routine);
   }
 
@@ -361,17 +364,10 @@ export class SyncFile {
     this.session.checkState(syscall);
   }
 
-  private checkWritable(syscall: string): void {
+  private checkAccess(syscall: string, needed: Access): void {
     this.check(syscall);
-    if ((this.access & Access.Write) === 0) this.failAccess(syscall);
-  }
-
-  /** Throws unless the file may do that now. */
-  private failAccess(syscall: string): void {
-    this.check(syscall);
-    const needed = syscall === 'read' ? Access.Read : Access.Write;
     if ((this.access & needed) !== 0) return;
-    const how = syscall === 'read' ? 'reading' : 'writing';
+    const how = needed === Access.Read ? 'reading' : 'writing';
     throw new StoreError('EBADF', { syscall, path: this.name, detail: `the file is not open for ${how}` });
   }
 }

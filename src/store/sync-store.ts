@@ -129,10 +129,16 @@ export class SyncStore {
     return snapshotStats(this.session);
   }
 
-  /** Detaches this thread: its files are closed. The store stays open. */
+  /** Whether this thread has detached. */
+  get closed(): boolean {
+    return this.detached;
+  }
+
+  /** Detaches this thread: its pins are released, its files closed. The store stays open. */
   close(): void {
     if (this.detached) return;
     this.detached = true;
+    this.session.releasePages();
     for (const file of [...this.files]) file.close();
     this.session.detach();
   }
