@@ -28,8 +28,10 @@ export interface FillOptions {
 }
 
 const NO_OPTIONS: FillOptions = {};
-/** Buffers of one vectored read, and pages of one fill. */
+/** Pages of one fill. */
 const PAGES_MAX = 1024;
+/** Bytes of one read: a reader behind the fill gets on with the first part of a window while the rest is on its way. */
+const READ_BYTES_MAX = 1024 * 1024;
 /** A fill locks at most this part of the cache: others, and the extent lookup, need frames meanwhile. */
 const SHARE_MAX = 32;
 
@@ -176,8 +178,9 @@ function mark(cache: CacheParts, frame: Frame, isMarker: boolean, isPrefetched: 
 /** Brings the batch's next run of pages up: as many as follow each other in the file and on the device. */
 function* fillRun(cache: CacheParts, task: Task, mapping: Slot, batch: Batch): Routine<void> {
   const { frames, indices, done } = batch;
+  const limit = Math.min(batch.total, done + Math.max(1, Math.floor(READ_BYTES_MAX / cache.frames.blockBytes)));
   let end = done + 1;
-  while (end < batch.total && indices[end] === indices[end - 1] + 1) end++;
+  while (end < limit && indices[end] === indices[end - 1] + 1) end++;
   const run = new BlockRun();
   yield* cache.operationsOf(mapping).map(task, mapping, indices[done], end - done, run);
   end = Math.min(end, done + run.length);

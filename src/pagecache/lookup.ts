@@ -30,8 +30,6 @@ export class Lookup {
   /** Of a bucket's number: where there are fewer buckets than locks, a bucket must not have two. */
   private readonly lockMask: number;
   private readonly verify: boolean;
-  /** State word of the page that `findHit` found last, its own pin included. */
-  hitState = 0;
 
   constructor(arena: Arena) {
     this.words = arena.words;
@@ -43,27 +41,28 @@ export class Lookup {
     this.verify = arena.verify;
   }
 
-  /** The page's frame, pinned, or 0. What it holds is to be looked at only once its state says Uptodate. */
+  /**
+   * The page's frame, pinned, or 0. What it holds is to be looked at only once its state says Uptodate.
+   *
+   * One atomic operation, the pin. The walk before it may read anything, stale links too, since the page is identified
+   * again behind it, by loads that see what is no older than the state word. Plain loads cost a fifth of atomic ones.
+   */
   find(mapping: Slot, index: number): Frame {
     const { words, records } = this;
     const key = index | 0;
     const tag = mapping + 1;
-    let frame = Atomics.load(words, this.buckets + (hashOf(mapping, index) & this.bucketMask));
+    let frame = words[this.buckets + (hashOf(mapping, index) & this.bucketMask)];
     for (let steps = 0; frame !== 0 && steps < STEPS_MAX; steps++) {
       const at = records + frame * Page.Words;
       if (words[at + Page.Index] === key && words[at + Page.Mapping] === tag) {
         const old = Atomics.add(words, at + Page.State, PIN_ONE);
-        if (
-          (old & PageFlag.Frozen) === 0 &&
-          Atomics.load(words, at + Page.Mapping) === tag &&
-          Atomics.load(words, at + Page.Index) === key
-        ) {
+        if ((old & PageFlag.Frozen) === 0 && words[at + Page.Mapping] === tag && words[at + Page.Index] === key) {
           return frame as Frame;
         }
         this.unpin(frame as Frame);
         return NONE;
       }
-      frame = Atomics.load(words, at + Page.HashNext);
+      frame = words[at + Page.HashNext];
     }
     return NONE;
   }
@@ -72,9 +71,6 @@ export class Lookup {
    * `find` for hit paths, which hold nothing else that their death would give away: Thread.HitPin names the frame for as
    * long as it is pinned. No call stands between the pin and the word, so that a thread that is terminated has set both or
    * neither (sync/threads.ts). Undone by `unpinHit`, before the next one.
-   *
-   * One atomic operation, the pin. The walk before it may read anything, stale links too, since the page is identified
-   * again behind it; `hitState` is the state word that the pin found, which is what the caller judges the page by.
    */
   findHit(record: number, mapping: Slot, index: number): Frame {
     const { words, records } = this;
@@ -86,9 +82,7 @@ export class Lookup {
       if (words[at + Page.Index] === key && words[at + Page.Mapping] === tag) {
         words[record + Thread.HitPin] = frame;
         const old = Atomics.add(words, at + Page.State, PIN_ONE);
-        // Behind the addition: what these see is no older than the state word's value. Plain loads cost a fifth.
         if ((old & PageFlag.Frozen) === 0 && words[at + Page.Mapping] === tag && words[at + Page.Index] === key) {
-          this.hitState = old + PIN_ONE;
           return frame as Frame;
         }
         this.unpinHit(record, frame as Frame);
@@ -122,10 +116,11 @@ export class Lookup {
   touch(frame: Frame, old: number): boolean {
     if ((old & (PageFlag.Frequency | PageFlag.Prefetched)) === PageFlag.Frequency) return false;
     const at = this.records + frame * Page.Words + Page.State;
-    const used = (old & PageFlag.Frequency) === PageFlag.Frequency ? old : old + FREQUENCY_ONE;
+    // Until its first use, the count of a page read ahead says how often reclaim has spared it.
+    const isFirst = (old & PageFlag.Prefetched) !== 0;
+    const used = isFirst ? old & ~(PageFlag.Prefetched | PageFlag.Frequency) : old;
     // A lost count is no matter; a torn one would spill into the next flag.
-    const swapped = Atomics.compareExchange(this.words, at, old, used & ~PageFlag.Prefetched) === old;
-    return swapped && (old & PageFlag.Prefetched) !== 0;
+    return Atomics.compareExchange(this.words, at, old, used + FREQUENCY_ONE) === old && isFirst;
   }
 
   /** As `find`, authoritative: 0 means that the page was not cached at some moment during the call. */

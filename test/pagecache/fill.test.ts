@@ -55,15 +55,14 @@ describe('hits', () => {
     expect(task.words[task.record + Thread.HitPin]).toBe(0);
   });
 
-  test('a hit counts for reclaim with the state that came with it', () => {
+  test('a hit counts for reclaim', () => {
     const world = new CacheWorld();
     const { cache, task } = world;
     const frame = world.read(FILE, 0);
     cache.unpin(frame);
     const before = cache.stateOf(frame) & PageFlag.Frequency;
     cache.findHit(task.record, FILE, 0);
-    expect(cache.lookup.hitState).toBe(cache.stateOf(frame));
-    cache.touch(frame, cache.lookup.hitState);
+    cache.touch(frame, cache.stateOf(frame));
     cache.unpinHit(task.record, frame);
     expect(cache.stateOf(frame) & PageFlag.Frequency).toBe(before + FREQUENCY_ONE);
   });

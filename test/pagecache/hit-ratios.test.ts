@@ -59,4 +59,42 @@ describe('hit ratios', () => {
     const { cache, lru } = compare(hotSetWithScans(200_000, FRAMES / 2, 2 * FRAMES, 20_000, 3), 20_000);
     expect(cache).toBeGreaterThan(lru + 0.03);
   });
+
+  test('the windows of many streams wait for their readers, though the hot set fills the main queue', () => {
+    const world = new CacheWorld({ frames: FRAMES, verify: false, inodes: 16 });
+    const { cache, task } = world;
+    const use = (mapping: number, index: number): boolean => {
+      const frame = cache.find(mapping as Slot, index);
+      if (frame === 0) return false;
+      cache.touch(frame, cache.stateOf(frame));
+      cache.unpin(frame);
+      return true;
+    };
+    const warm = (pages: number): number => {
+      let hits = 0;
+      for (let i = 0; i < pages; i++) {
+        if (use(1, i)) hits++;
+        else cache.unpin(world.read(1, i));
+      }
+      return hits;
+    };
+    // The main queue fills up, and then only part of it stays hot.
+    const hot = (3 * FRAMES) / 8;
+    for (let i = 0; i < 4; i++) warm(0.9 * FRAMES);
+    // Eight streams of windows of 64 pages, each one window ahead: five times the small queue.
+    let lost = 0;
+    let hotHits = 0;
+    const rounds = 40;
+    for (let round = 0; round < rounds; round++) {
+      for (let stream = 2; stream < 10; stream++) {
+        const first = 64 * (round + 1);
+        world.run(cache.fill(task, stream as Slot, first, 64, { required: 0 }));
+        if (round < 1) continue;
+        for (let i = 0; i < 64; i++) if (!use(stream, 64 * round + i)) lost++;
+      }
+      hotHits += warm(hot);
+    }
+    expect(lost / (rounds * 8 * 64)).toBeLessThan(0.1);
+    expect(hotHits / (rounds * hot)).toBeGreaterThan(0.9);
+  });
 });
