@@ -18,6 +18,7 @@ const DEVICE_BLOCKS = 512;
 export const VICTIM_BLOCKS = 32;
 export const HOLE = { first: 8, blocks: 4 };
 const STEP_MS = 10_000;
+const ATTEMPTS = 50;
 
 export const OLD = 0x4f; // 'O', what the victim's file holds
 export const NEIGHBOUR = 0x4e; // 'N', what the neighbour writes into the blocks that it gets
@@ -132,25 +133,41 @@ export class Race {
     return extent!.devicePosition + HOLE.first * BLOCK - extent!.position;
   }
 
-  /** Another file takes all the room there is, the freed block with it, and has it on the device. Returns where it has it. */
+  /**
+   * Another file takes the freed block, and has it on the device. Returns where it has it. Where a file's blocks are chosen
+   * depends on chance, and some room is kept for metadata: a neighbour that fills the device without getting the block
+   * makes place for the next one.
+   */
   async occupy(devicePosition: number): Promise<number> {
-    this.sync.sync();
-    // The commit may have been the background thread's, which then releases the freed blocks in its own time.
-    await this.until(() => this.store.stats().allocator.blocksQuarantined === 0, 'the release of the freed blocks');
-    const file = this.sync.open('neighbour', 'w+');
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      this.sync.sync();
+      // The commit may have been the background thread's, which then releases the freed blocks in its own time.
+      await this.until(() => this.store.stats().allocator.blocksQuarantined === 0, 'the release of the freed blocks');
+      const position = this.fill(devicePosition);
+      if (position >= 0) return position;
+      this.sync.unlink('neighbour');
+    }
+    throw new Error('no neighbour ever got the freed block');
+  }
+
+  /** Writes the neighbour until it has the block; its position in the file, or -1 when the device is full before that. */
+  private fill(devicePosition: number): number {
+    using file = this.sync.open('neighbour', 'w+');
     const page = new Uint8Array(BLOCK).fill(NEIGHBOUR);
-    for (let blocks = 0; blocks < DEVICE_BLOCKS; blocks++) {
-      file.write(page, 0, BLOCK, blocks * BLOCK);
-      if (blocks % HOLE.blocks !== HOLE.blocks - 1) continue;
+    for (let blocks = 0; blocks < DEVICE_BLOCKS; blocks += HOLE.blocks) {
+      try {
+        for (let i = 0; i < HOLE.blocks; i++) file.write(page, 0, BLOCK, (blocks + i) * BLOCK);
+      } catch (error) {
+        if ((error as { code?: string }).code === 'ENOSPC') return -1;
+        throw error;
+      }
       file.sync();
       const extent = file
         .extents()
         .find((e) => e.devicePosition <= devicePosition && devicePosition < e.devicePosition + e.length);
-      if (extent === undefined) continue;
-      file.close();
-      return extent.position + devicePosition - extent.devicePosition;
+      if (extent !== undefined) return extent.position + devicePosition - extent.devicePosition;
     }
-    throw new Error('the neighbour never got the freed block');
+    return -1;
   }
 
   /** Every different byte of the neighbour's page, read from the device. */
