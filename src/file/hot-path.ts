@@ -1,14 +1,17 @@
 /**
  * The hits: reads and writes of cached pages, without a generator, an allocation or a sleep.
  *
- * One per thread. Reads: no lock, unless the scheme asks for one; no shared word written but the page's own. Writes: the
+ * One per thread. Reads: no lock, unless the scheme asks for one; no shared word written but, at most, the page's own. Writes: the
  * scheme's write locks and the page locks, all by try-lock. Whatever is not simply there is left to the slow paths.
  *
- *  1. A read hit is safe for the reasons given in pagecache/page.ts: pin, see whether the frame was frozen, read its
- *     identity again, see Uptodate; then the size is read (again: a truncation sets it before it drops pages), then the
- *     bytes are copied, then the pin goes.
- *  2. Thread.HitPin names the pinned frame while the pin is held, so that the pin of a thread that dies is given back. A write
- *     hit needs none: it holds a lock while it pins, and its death fences the store.
+ *  1. A read hit reads the page's identity and state, then the size (again: a truncation sets it before it drops pages),
+ *     then the bytes; and it knows that the frame was that page all the while, by a pin or by looking twice.
+ *  2. Looking twice, where the processor keeps loads in order (x86): the frame's insertion count, the state (up to date, not
+ *     frozen), mapping and index, the bytes, the insertion count again. Who gives a frame to another page raises the count
+ *     before all else, while the frame is frozen. So with the count as it was, the state showed the insertion done, the
+ *     identity was that insertion's, and every byte came before the next one. If not, the bytes are wiped and the
+ *     slow path reads again. It saves two locked operations, behind which the processor would wait with the copy. Elsewhere:
+ *     a pin, for the reasons given in pagecache/page.ts; Thread.HitPin names it, so that a thread's death gives it back.
  *  3. Under a scheme that locks read hits a read is all or nothing, so that it is atomic together with its slow path.
  *  4. A write hit takes all its pages before it copies a byte, and never makes the file grow by more than those pages
  *     hold: invariants 1 to 3 of write.ts hold without it ever having to undo anything.
@@ -18,9 +21,9 @@ import { Operation } from '../locking/schemes.js';
 import { dirtyLimitOf, wakeBackground } from '../pagecache/dirty-limit.js';
 import type { Frames } from '../pagecache/frames.js';
 import { hashOf, type Lookup } from '../pagecache/lookup.js';
-import { PageFlag, PIN_ONE } from '../pagecache/page.js';
+import { PageFlag } from '../pagecache/page.js';
 import type { Task } from '../routine/task.js';
-import { Header, Page, StoreState, Thread } from '../sync/layout.js';
+import { Header, OWNER_MASK, Page, StoreState } from '../sync/layout.js';
 import { Count, count } from '../sync/statistics.js';
 import type { Frame, Slot } from '../units.js';
 import type { Engine } from './engine.js';
@@ -37,11 +40,15 @@ const HITS_PER_WAKE = 64;
 /** Larger targets are not remembered. */
 const REMEMBERED_BYTES = 65536;
 
+/** Flags that a hit looks at: the page is up to date, in use, and not the one that asks for more readahead. */
+const HIT_MASK = PageFlag.Frozen | PageFlag.Uptodate | PageFlag.Readahead;
+
 const NO_BYTES = new Uint8Array(0);
 const NO_WORDS = new Uint32Array(0);
 
 export class HotPath {
   private readonly words: Int32Array;
+  private readonly unsigned: Uint32Array;
   private readonly records: number;
   private readonly buckets: number;
   private readonly bucketMask: number;
@@ -57,10 +64,16 @@ export class HotPath {
   private targetWords: Uint32Array = NO_WORDS;
   private readonly dirtyLimit: number;
   private hitsSinceWake = 0;
+  /** Keeps the compiler from leaving a load out. */
+  early = 0;
 
-  constructor(readonly engine: Engine) {
+  constructor(
+    readonly engine: Engine,
+    private readonly optimistic = process.arch === 'x64',
+  ) {
     const { arena, guard, blockBytes } = engine;
     this.words = arena.words;
+    this.unsigned = arena.unsigned;
     this.records = arena.layout.pageRecords;
     this.buckets = arena.layout.pageBuckets;
     this.bucketMask = arena.layout.pageBucketMask;
@@ -160,8 +173,8 @@ export class HotPath {
   }
 
   /**
-   * Up to `wanted` bytes of one page; -1 when it is not simply there. `Lookup.findHit` and `unpinHit` written out: see there
-   * for why it is right.
+   * Up to `wanted` bytes of one page; -1 when it is not simply there. Nothing shared is written or waited for: see invariant
+   * 2 for the order of the loads.
    */
   private copyFromPage(
     task: Task,
@@ -172,75 +185,107 @@ export class HotPath {
     targetOffset: number,
     wanted: number,
   ): number {
-    const { words, records, lookup } = this;
+    if (!this.optimistic) return this.copyPinned(task, slot, index, start, target, targetOffset, wanted);
+    const { words, records, frames } = this;
     const tag = slot + 1;
     const key = index | 0;
     let frame = words[this.buckets + (hashOf(slot, index) & this.bucketMask)];
+    if (frame === 0) return -1;
+    // Most likely this is it: its bytes come into the processor's cache while the descriptor does.
+    this.early = frames.segment(frame as Frame)[frames.offset(frame as Frame) + start];
     let page = 0;
+    let owner = 0;
+    let state = 0;
     for (let steps = 0; ; steps++) {
       if (frame === 0 || steps === STEPS_MAX) return -1;
       page = records + frame * Page.Words;
+      owner = words[page + Page.Owner];
+      state = words[page + Page.State];
       if (words[page + Page.Index] === key && words[page + Page.Mapping] === tag) break;
       frame = words[page + Page.HashNext];
     }
-    const hitPin = task.record + Thread.HitPin;
-    words[hitPin] = frame;
-    const state = Atomics.add(words, page + Page.State, PIN_ONE);
+    if ((state & HIT_MASK) !== PageFlag.Uptodate) return -1;
+    const n = Math.min(wanted, sizeForHit(this.engine.arena, slot) - index * this.blockBytes - start);
+    if (n <= 0) return 0;
+    this.copyPage(frame as Frame, start, target, targetOffset, n);
+    // Through another view, so that no compiler takes the first load's value for this one's.
+    if (((this.unsigned[page + Page.Owner] ^ owner) & ~OWNER_MASK) !== 0) {
+      target.fill(0, targetOffset, targetOffset + n);
+      return -1;
+    }
+    if ((state & (PageFlag.Frequency | PageFlag.Prefetched)) !== PageFlag.Frequency) {
+      this.countUse(task, frame as Frame, state);
+    }
+    count(task, Count.ReadHits);
+    return n;
+  }
+
+  /** The same with the page pinned, for processors that do not keep loads in order. */
+  private copyPinned(
+    task: Task,
+    slot: Slot,
+    index: number,
+    start: number,
+    target: Uint8Array,
+    targetOffset: number,
+    wanted: number,
+  ): number {
+    const { lookup } = this;
+    const frame = lookup.findHit(task.record, slot, index);
+    if (frame === 0) return -1;
+    const state = lookup.hitState;
     let n = -1;
-    if (
-      (state & (PageFlag.Frozen | PageFlag.Uptodate | PageFlag.Readahead)) === PageFlag.Uptodate &&
-      words[page + Page.Mapping] === tag &&
-      words[page + Page.Index] === key
-    ) {
+    if ((state & HIT_MASK) === PageFlag.Uptodate) {
       n = Math.min(wanted, sizeForHit(this.engine.arena, slot) - index * this.blockBytes - start);
-      if (n > 0) this.copyPage(frame as Frame, start, target, targetOffset, n);
+      if (n > 0) this.copyPage(frame, start, target, targetOffset, n);
       else n = 0;
-      if ((state & (PageFlag.Frequency | PageFlag.Prefetched)) !== PageFlag.Frequency) {
-        if (lookup.touch(frame as Frame, state + PIN_ONE)) count(task, Count.ReadaheadUsed);
-      }
+      this.countUse(task, frame, state);
       count(task, Count.ReadHits);
     }
-    const left = Atomics.sub(words, page + Page.State, PIN_ONE) - PIN_ONE;
-    words[hitPin] = 0;
-    if (left < PIN_ONE && (left & PageFlag.Detached) !== 0) lookup.freeDetached(frame as Frame, left);
+    lookup.unpinHit(task.record, frame);
     return n;
+  }
+
+  private countUse(task: Task, frame: Frame, state: number): void {
+    if (this.lookup.touch(frame, state)) count(task, Count.ReadaheadUsed);
   }
 
   private copyPage(frame: Frame, start: number, target: Uint8Array, targetOffset: number, n: number): void {
     const { frames } = this;
     const from = frames.offset(frame) + start;
-    if (n <= SMALL_BYTES && this.copyWords(frames.words(frame), from, target, targetOffset, n)) return;
-    target.set(frames.segment(frame).subarray(from, from + n), targetOffset);
+    if (n > SMALL_BYTES || target !== this.target || ((from | targetOffset | n) & 3) !== 0) {
+      this.copyBytes(frames.segment(frame), from, target, targetOffset, n);
+      return;
+    }
+    const source = frames.words(frame);
+    const words = this.targetWords;
+    let to = targetOffset >>> 2;
+    const last = from + n;
+    // A view made before its buffer was shrunk or handed away has no length any more.
+    if (to + (n >>> 2) > words.length) {
+      this.copyBytes(frames.segment(frame), from, target, targetOffset, n);
+      return;
+    }
+    let at = from >>> 2;
+    for (const end = (last >>> 2) - 3; at < end; at += 4, to += 4) {
+      words[to] = source[at];
+      words[to + 1] = source[at + 1];
+      words[to + 2] = source[at + 2];
+      words[to + 3] = source[at + 3];
+    }
+    for (const end = last >>> 2; at < end; at++, to++) words[to] = source[at];
   }
 
-  /** Copies by words where both sides are aligned and the target is known; false where not. */
-  private copyWords(source: Uint32Array, from: number, target: Uint8Array, targetOffset: number, n: number): boolean {
-    if (target !== this.target) {
-      this.target = target.byteLength <= REMEMBERED_BYTES ? target : NO_BYTES;
+  /** The built-in copy. A target that comes for small reads is remembered, so that the next one can go by words. */
+  private copyBytes(source: Uint8Array, from: number, target: Uint8Array, targetOffset: number, n: number): void {
+    target.set(source.subarray(from, from + n), targetOffset);
+    if (n > SMALL_BYTES || (target.byteOffset & 3) !== 0 || target.byteLength > REMEMBERED_BYTES) return;
+    if (target === this.target && this.targetWords.length === 0) {
+      this.targetWords = new Uint32Array(target.buffer, target.byteOffset, target.byteLength >>> 2);
+    } else if (target !== this.target) {
+      this.target = target;
       this.targetWords = NO_WORDS;
-      return false;
     }
-    if (((from | targetOffset | n) & 3) !== 0) return false;
-    const words = this.targetWords;
-    const to = targetOffset >>> 2;
-    const count = n >>> 2;
-    // A view made before its buffer was shrunk or handed away has no length any more.
-    if (to + count > words.length) {
-      if (words.length === 0 && (target.byteOffset & 3) === 0) {
-        this.targetWords = new Uint32Array(target.buffer, target.byteOffset, target.byteLength >>> 2);
-      }
-      return false;
-    }
-    const base = from >>> 2;
-    let i = 0;
-    for (; i + 4 <= count; i += 4) {
-      words[to + i] = source[base + i];
-      words[to + i + 1] = source[base + i + 1];
-      words[to + i + 2] = source[base + i + 2];
-      words[to + i + 3] = source[base + i + 3];
-    }
-    for (; i < count; i++) words[to + i] = source[base + i];
-    return true;
   }
 
   /** Pins and locks pages that may be written without sleeping, as many as follow each other; returns how many. */

@@ -13,7 +13,7 @@
  */
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
-import { BUCKET_LOCKS, GlobalLock, Header, Page, Thread } from '../sync/layout.js';
+import { BUCKET_LOCKS, GlobalLock, Header, INSERTION_ONE, OWNER_MASK, Page, Thread } from '../sync/layout.js';
 import { lockLeaf, unlockLeaf } from '../sync/leaf.js';
 import type { Frame, Slot } from '../units.js';
 import { afterTransition, assertTransition, FREQUENCY_ONE, PageFlag, PIN_ONE, Transition } from './page.js';
@@ -146,11 +146,12 @@ export class Lookup {
     if (present === NONE) {
       const at = this.records + frame * Page.Words;
       const bucket = this.buckets + (hash & this.bucketMask);
+      const insertion = (words[at + Page.Owner] & ~OWNER_MASK) + INSERTION_ONE;
+      Atomics.store(words, at + Page.Owner, insertion | (task.thread + 1));
       words[at + Page.Mapping] = mapping + 1;
       words[at + Page.Index] = index;
       words[at + Page.Block] = 0;
       words[at + Page.DirtiedAt] = 0;
-      words[at + Page.Owner] = task.thread + 1;
       // Only pins can have come or gone since the frame was frozen, so the addition is exact.
       const old = Atomics.add(words, at + Page.State, PIN_ONE + PageFlag.Locked - PageFlag.Frozen);
       if (this.verify) assertTransition(Transition.Insert, old, frame);

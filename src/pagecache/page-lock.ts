@@ -16,7 +16,7 @@ import { assert } from '../assert.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
-import { PAGE_WAIT_QUEUES, Page, Thread } from '../sync/layout.js';
+import { OWNER_MASK, PAGE_WAIT_QUEUES, Page, Thread } from '../sync/layout.js';
 import { LockMode, LockRank } from '../sync/lockdep.js';
 import type { Frame } from '../units.js';
 import { assertTransition, PageFlag, Transition } from './page.js';
@@ -59,7 +59,7 @@ export class PageLock {
   unlock(task: Task, frame: Frame): void {
     const { words } = this;
     const at = this.records + frame * Page.Words;
-    words[at + Page.Owner] = 0;
+    words[at + Page.Owner] &= ~OWNER_MASK;
     const old = Atomics.and(words, at + Page.State, ~(PageFlag.Locked | PageFlag.Waiters));
     if ((old & PageFlag.Waiters) !== 0) this.wake(task, frame);
     words[task.record + Thread.PageLocks]--;
@@ -70,7 +70,7 @@ export class PageLock {
   }
 
   holds(task: Task, frame: Frame): boolean {
-    return this.words[this.records + frame * Page.Words + Page.Owner] === task.thread + 1;
+    return (this.words[this.records + frame * Page.Words + Page.Owner] & OWNER_MASK) === task.thread + 1;
   }
 
   /** Returns once the page was seen unlocked. For callers that hold nothing a page lock's holder may wait for. */
@@ -106,7 +106,7 @@ export class PageLock {
       words[task.record + Thread.PageLocks]--;
       return false;
     }
-    words[at + Page.Owner] = task.thread + 1;
+    words[at + Page.Owner] = (words[at + Page.Owner] & ~OWNER_MASK) | (task.thread + 1);
     if (task.lockdep !== null) assertTransition(Transition.Lock, old, frame);
     return true;
   }

@@ -10,6 +10,7 @@
  * Each region's enum below names its words. "Publishes" is the atomic operation after which other threads may rely on
  * the rest of the record.
  */
+import { assert } from '../assert.js';
 
 export const WORD_BYTES = 4;
 const LINE_WORDS = 16;
@@ -445,7 +446,10 @@ export const enum Page {
   HashNext,
   /** Device block that holds the content, NO_BLOCK if none, UNWRITTEN_BLOCK over an unwritten extent. */
   Block,
-  /** Thread slot + 1 of the page lock's holder. */
+  /**
+   * Low bits (OWNER_MASK): thread slot + 1 of the page lock's holder, who alone writes them. Above: how often the frame was
+   * given to a page, wrapping; raised by the inserter before it writes anything else of the page, while the frame is frozen.
+   */
   Owner,
   /** Links of the mapping's clean or dirty list; under the mapping's ListLock. */
   ListPrev,
@@ -459,6 +463,9 @@ export const enum Page {
   Queue,
   Words,
 }
+
+export const OWNER_MASK = 0xfff;
+export const INSERTION_ONE = OWNER_MASK + 1;
 
 export const NO_BLOCK = 0;
 export const UNWRITTEN_BLOCK = 0xffff_ffff;
@@ -512,6 +519,7 @@ function powerOfTwoAtLeast(value: number): number {
 }
 
 export function layoutOf(shape: ArenaShape, gates: number): Layout {
+  assert(shape.threads < OWNER_MASK, 'more threads than Page.Owner can name');
   let next = 0;
   const region = (words: number): number => {
     const at = next;

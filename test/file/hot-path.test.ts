@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { HotPath } from '#dist/src/file/hot-path.js';
 import { truncate } from '#dist/src/file/truncate.js';
 
 import { Operation, type SchemeName } from '#dist/src/locking/schemes.js';
@@ -9,12 +10,13 @@ import { expectBytes, FileWorld, pattern } from '../support/file-world.js';
 
 const B = 4096;
 
-function setUp(scheme: SchemeName = 'invalidate-lock', pages = 8) {
+function setUp(scheme: SchemeName = 'invalidate-lock', pages = 8, optimistic?: boolean) {
   const world = new FileWorld({ scheme });
   const slot = world.create();
   const bytes = pattern(1, pages * B);
   world.write(slot, bytes, 0);
-  const { hot, task } = world;
+  const { task } = world;
+  const hot = new HotPath(world.engine, optimistic);
   return {
     world,
     slot,
@@ -26,9 +28,9 @@ function setUp(scheme: SchemeName = 'invalidate-lock', pages = 8) {
   };
 }
 
-describe('readHit', () => {
+describe.each([true, false])('readHit, optimistic: %s', (optimistic) => {
   it('gives the bytes of any length at any alignment, again and again', () => {
-    const { read, bytes } = setUp();
+    const { read, bytes } = setUp('invalidate-lock', 8, optimistic);
     const target = new Uint8Array(3 * B + 100);
     for (const length of [0, 1, 3, 4, 16, 60, 64, 65, 128, 252, 255, 256, 257, 1000, B, B + 1, 3 * B]) {
       for (const position of [0, 1, 4, B - 4, B - 3, 2 * B + 8]) {
@@ -44,7 +46,7 @@ describe('readHit', () => {
   });
 
   it('fills targets of every kind', () => {
-    const { read, bytes } = setUp();
+    const { read, bytes } = setUp('invalidate-lock', 8, optimistic);
     const shared = new SharedArrayBuffer(200);
     const targets = [
       Buffer.alloc(64),
@@ -62,7 +64,7 @@ describe('readHit', () => {
   });
 
   it('stops at the end of the file', () => {
-    const { world, slot, read } = setUp();
+    const { world, slot, read } = setUp('invalidate-lock', 8, optimistic);
     world.run(truncate(world.task, world.engine, slot, 2 * B + 10));
     const target = new Uint8Array(8 * B);
     expect(read(target, 0, 8 * B, 0)).toBe(2 * B + 10);
@@ -72,7 +74,7 @@ describe('readHit', () => {
   });
 
   it('gives what there is before a missing page, or -1', () => {
-    const { world, slot, read } = setUp();
+    const { world, slot, read } = setUp('invalidate-lock', 8, optimistic);
     world.evict(slot);
     world.read(slot, 0, 2 * B);
     const target = new Uint8Array(8 * B);
@@ -81,7 +83,7 @@ describe('readHit', () => {
   });
 
   it('gives all or nothing where the scheme locks it', () => {
-    const { world, slot, read } = setUp('i-rwsem');
+    const { world, slot, read } = setUp('i-rwsem', 8, optimistic);
     const target = new Uint8Array(8 * B);
     expect(read(target, 0, 8 * B, 0)).toBe(8 * B);
     world.evict(slot);
@@ -99,7 +101,7 @@ describe('readHit', () => {
   });
 
   it('leaves a page with the readahead marker to the slow path', () => {
-    const { world, slot, read } = setUp();
+    const { world, slot, read } = setUp('invalidate-lock', 8, optimistic);
     world.evict(slot);
     world.run(world.engine.cache.fill(world.task, slot, 0, 4, { marker: 2, required: 1 }));
     const target = new Uint8Array(4 * B);
@@ -112,7 +114,7 @@ describe('readHit', () => {
   });
 
   it('counts uses, takes the pin off again, and leaves no trace of it', () => {
-    const { world, slot, read } = setUp();
+    const { world, slot, read } = setUp('invalidate-lock', 8, optimistic);
     world.evict(slot);
     world.run(world.engine.cache.fill(world.task, slot, 0, 2, { required: 1 }));
     const target = new Uint8Array(100);
@@ -127,6 +129,56 @@ describe('readHit', () => {
     const statistics = sumStatistics(world.arena);
     expect(statistics[Count.ReadHits]).toBe(5);
     expect(statistics[Count.ReadaheadUsed]).toBe(1);
+  });
+});
+
+describe('an optimistic readHit', () => {
+  /** A target into which a copy takes so long that something happens meanwhile. */
+  class Slow extends Uint8Array {
+    meanwhile = () => {};
+    override set(source: ArrayLike<number>, offset?: number): void {
+      super.set(source, offset);
+      this.meanwhile();
+    }
+  }
+
+  it('gives nothing, and leaves nothing, of a frame that became another page meanwhile', () => {
+    const { world, slot, read, bytes } = setUp('invalidate-lock', 8, true);
+    const other = world.create();
+    const target = new Slow(2 * B);
+    target.meanwhile = () => {
+      world.evict(slot);
+      world.write(other, pattern(9, 240 * B), 0);
+      world.evict(other);
+    };
+    expect(read(target, 0, B, 3 * B)).toBe(-1);
+    expectBytes(new Uint8Array(target), new Uint8Array(2 * B));
+    expectBytes(world.read(slot, 3 * B, B), bytes.subarray(3 * B, 4 * B));
+  });
+
+  it('is not fooled when the frame comes back to the same page', () => {
+    const { world, slot, read } = setUp('invalidate-lock', 1, true);
+    const frame = world.engine.cache.find(slot, 0);
+    world.engine.cache.unpin(frame);
+    const target = new Slow(B);
+    let isBack = false;
+    target.meanwhile = () => {
+      world.evict(slot);
+      world.read(slot, 0, B);
+      const now = world.engine.cache.find(slot, 0);
+      world.engine.cache.unpin(now);
+      isBack = now === frame;
+    };
+    expect(read(target, 0, B, 0)).toBe(-1);
+    expect(isBack).toBe(true);
+  });
+
+  it('gives what was there when the page is only taken out of the cache meanwhile', () => {
+    const { world, slot, read, bytes } = setUp('invalidate-lock', 2, true);
+    const target = new Slow(B);
+    target.meanwhile = () => world.evict(slot);
+    expect(read(target, 0, B, B)).toBe(B);
+    expectBytes(new Uint8Array(target), bytes.subarray(B));
   });
 });
 

@@ -8,7 +8,7 @@ import {
   TRANSITIONS,
   Transition,
 } from '#dist/src/pagecache/page.js';
-import { Page } from '#dist/src/sync/layout.js';
+import { INSERTION_ONE, OWNER_MASK, Page } from '#dist/src/sync/layout.js';
 import { attachThread } from '#dist/src/sync/threads.js';
 import type { Frame, Slot } from '#dist/src/units.js';
 import { auditCache } from '../support/cache-audit.js';
@@ -60,7 +60,7 @@ describe('the transitions', () => {
     const frame = created(world);
     expect(world.flags(frame)).toBe(PageFlag.Locked);
     expect(world.pins(frame)).toBe(1);
-    expect(world.word(frame, Page.Owner)).toBe(world.task.thread + 1);
+    expect(world.word(frame, Page.Owner) & OWNER_MASK).toBe(world.task.thread + 1);
     expect(world.cache.mappingOf(frame)).toBe(FILE + 1);
     expect(world.cache.pagesOf(FILE)).toBe(1);
     expect(auditCache(world.arena)).toEqual([]);
@@ -74,6 +74,7 @@ describe('the transitions', () => {
     world.cache.pin(frame);
     const again = created(world, 4);
     expect(again).toBe(frame);
+    expect(world.word(frame, Page.Owner)).toBe(2 * INSERTION_ONE + world.task.thread + 1);
     expect(world.pins(frame)).toBe(2);
     world.cache.unpin(frame);
     expect(world.flags(frame)).toBe(PageFlag.Locked);
@@ -89,7 +90,7 @@ describe('the transitions', () => {
     expect(world.flags(frame)).toBe(0);
     expect(cache.tryLockPage(other, frame)).toBe(true);
     cache.unlockPage(other, frame);
-    expect(world.word(frame, Page.Owner)).toBe(0);
+    expect(world.word(frame, Page.Owner) & OWNER_MASK).toBe(0);
     expect(() => cache.unlockPage(task, frame)).toThrow("'unlock'");
   });
 
