@@ -40,7 +40,8 @@ export class ErrorCursor {
     this.sequence = sequence;
     const errno = Atomics.or(arena.words, at + Inode.Error, SEEN) & ~SEEN;
     const { code } = writebackError(errno);
-    return new StoreError(code, { syscall, detail: 'writing the file back failed; its pages are kept' });
+    const advice = code === 'EUCLEAN' ? "; run 'emmental check'" : '';
+    return new StoreError(code, { syscall, detail: `writing the file back failed; its pages are kept${advice}` });
   }
 }
 
