@@ -233,7 +233,7 @@ export class HotPath {
     const { lookup } = this;
     const frame = lookup.findHit(task.record, slot, index);
     if (frame === 0) return -1;
-    const state = lookup.hitState;
+    const state = Atomics.load(this.words, this.records + frame * Page.Words + Page.State);
     let n = -1;
     if ((state & HIT_MASK) === PageFlag.Uptodate) {
       n = Math.min(wanted, sizeForHit(this.engine.arena, slot) - index * this.blockBytes - start);

@@ -435,22 +435,25 @@ export const enum ReadaheadEntry {
 
 export const READAHEAD_ENTRIES = 64;
 
-/** A page descriptor: 48 bytes a frame. Transitions in pagecache/page.ts. */
+/**
+ * A page descriptor: 48 bytes a frame. Transitions in pagecache/page.ts. The first four words are what a hit reads, and lie in
+ * one line of 64 bytes.
+ */
 export const enum Page {
   /** PageFlag bits, and the pin count above them. */
   State,
   /** Mapping: slot + 1; 0 when in none. Written by the inserter before the page is published in its bucket. */
   Mapping,
   Index,
-  /** Next frame in the bucket's chain. Under the bucket's lock; read without. */
-  HashNext,
-  /** Device block that holds the content, NO_BLOCK if none, UNWRITTEN_BLOCK over an unwritten extent. */
-  Block,
   /**
    * Low bits (OWNER_MASK): thread slot + 1 of the page lock's holder, who alone writes them. Above: how often the frame was
    * given to a page, wrapping; raised by the inserter before it writes anything else of the page, while the frame is frozen.
    */
   Owner,
+  /** Next frame in the bucket's chain. Under the bucket's lock; read without. */
+  HashNext,
+  /** Device block that holds the content, NO_BLOCK if none, UNWRITTEN_BLOCK over an unwritten extent. */
+  Block,
   /** Links of the mapping's clean or dirty list; under the mapping's ListLock. */
   ListPrev,
   ListNext,
