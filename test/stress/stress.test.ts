@@ -8,11 +8,11 @@
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
-import { checkStore, createStore, openStore, type Store, schemes } from '#dist/src/index.js';
+import { checkStore, createStore, type File, openStore, type Store, schemes } from '#dist/src/index.js';
 import { Arena } from '#dist/src/sync/arena.js';
 import { lockReport } from '../support/lock-report.js';
 import { temporaryDirectory } from '../support/temporary.js';
-import { Ledger, type LedgerShape } from './ledger.mjs';
+import { Ledger, type LedgerShape, SECTOR_BYTES } from './ledger.mjs';
 
 const DURATION_MS = Number(process.env['EMMENTAL_STRESS_MS'] ?? 6000);
 const SEED = Number(process.env['EMMENTAL_STRESS_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
@@ -22,7 +22,19 @@ const PAGE_BYTES = 4096;
 const SHAPE: LedgerShape = { files: 5, pages: 400, pageBytes: PAGE_BYTES };
 const DEVICE_BYTES = 12 * 1024 * 1024;
 const CACHE_PAGES = 320;
-const PARTS = ['read', 'sequence', 'sequence', 'write', 'write', 'invalidate', 'pin', 'advise', 'churn'];
+const PARTS = [
+  'read',
+  'sequence',
+  'sequence',
+  'write',
+  'write',
+  'invalidate',
+  'pin',
+  'advise',
+  'churn',
+  'shift',
+  'shift',
+];
 
 interface Report {
   steps: number;
@@ -112,6 +124,58 @@ class Run {
   }
 }
 
+/** The opening thread reads and writes too, several calls at a time, until the threads stop. Returns the calls made. */
+async function playAsynchronously(store: Store, run: Run): Promise<number> {
+  const ledger = new Ledger(run.ledgerBuffer, SHAPE);
+  const files: File[] = [];
+  for (let number = 1; number <= SHAPE.files; number++) files.push(await store.open(`stress-${number}`, 'r+'));
+  let calls = 0;
+  const player = async (): Promise<void> => {
+    while (Atomics.load(run.control, 0) !== 2) {
+      calls += 1;
+      const number = 1 + Math.floor(Math.random() * SHAPE.files);
+      const page = Math.floor(Math.random() * (SHAPE.pages - 8));
+      if (Math.random() < 0.7) await readAndCheck(ledger, number, files[number - 1], page, 1 + (calls % 8));
+      else await claimAndWrite(ledger, number, files[number - 1], page, 1 + (calls % 3));
+    }
+  };
+  try {
+    await Promise.all([player(), player(), player(), player()]);
+  } catch (error) {
+    Atomics.store(run.control, 0, 2);
+    throw error;
+  }
+  for (const file of files) await file.close();
+  return calls;
+}
+
+async function readAndCheck(ledger: Ledger, number: number, file: File, page: number, pages: number): Promise<void> {
+  const [position, length] = [page * PAGE_BYTES, pages * PAGE_BYTES];
+  const bytes = new Uint8Array(length);
+  const notes = ledger.note(number, position, length);
+  const { bytesRead } = await file.read(bytes, 0, length, position);
+  ledger.check(number, position, length, bytes.subarray(0, bytesRead), notes, 'an awaited read');
+}
+
+async function claimAndWrite(ledger: Ledger, number: number, file: File, page: number, pages: number): Promise<void> {
+  if (!ledger.tryClaim(number, page, page + pages)) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    return;
+  }
+  const [first, end] = [page * ledger.sectorsPerPage, (page + pages) * ledger.sectorsPerPage];
+  const bytes = new Uint8Array(pages * PAGE_BYTES);
+  let done = first;
+  ledger.begin(number, first, end, new Int32Array(bytes.buffer));
+  try {
+    done += (await file.write(bytes, 0, bytes.length, page * PAGE_BYTES)).bytesWritten / SECTOR_BYTES;
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'ENOSPC') throw error;
+  } finally {
+    ledger.finish(number, first, done, end);
+    ledger.release(number, page, page + pages);
+  }
+}
+
 async function checkContent(image: string, ledgerBuffer: SharedArrayBuffer, when: string): Promise<void> {
   const ledger = new Ledger(ledgerBuffer, SHAPE);
   const store = await openStore(image, { threads: 2, verify: true });
@@ -142,9 +206,11 @@ describe('threads that read, write and invalidate the same files', () => {
           verify: true,
         });
         for (let file = 1; file <= SHAPE.files; file++) await (await store.open(`stress-${file}`, 'w')).close();
+        await (await store.open('shifted', 'w')).close();
         const run = new Run(store, seed);
         try {
-          const steps = await run.play(DURATION_MS);
+          const [steps, awaited] = await Promise.all([run.play(DURATION_MS), playAsynchronously(store, run)]);
+          expect(awaited).toBeGreaterThan(0);
           for (const [thread, part] of PARTS.entries()) expect(steps[thread], part).toBeGreaterThan(0);
           console.log(`${name}: ${PARTS.map((part, thread) => `${part} ${steps[thread]}`).join(', ')} steps`);
           const { evictions, punches, truncates, readahead, writeback } = store.stats();

@@ -8,7 +8,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { attachStore } from '../../dist/src/worker.js';
-import { Ledger, SECTOR_BYTES, wordOf } from './ledger.mjs';
+import { describeWord, Ledger, SECTOR_BYTES, wordOf } from './ledger.mjs';
 
 const { handle, shape, part, index, seed } = workerData;
 const control = new Int32Array(workerData.control);
@@ -256,6 +256,58 @@ function churn() {
   }
 }
 
+/** Collapses and inserts move pages about: of this file's words only the file, and the place within a page, are known. */
+const SHIFTED_TAG = 14;
+const SHIFTED_PAGES = 200;
+const shiftedFile = store.open('shifted', 'r+');
+const shiftedPage = Int32Array.from({ length: pageBytes / 4 }, (_, i) => wordOf(SHIFTED_TAG, 1023, 1, i));
+
+function checkShifted(bytes, position, what) {
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >>> 2);
+  for (let i = 0; i < words.length; i++) {
+    const inPage = (position / 4 + i) % (pageBytes / 4);
+    if (words[i] === 0 || words[i] === shiftedPage[inPage]) continue;
+    throw new Error(
+      `${what} of the shifted file: word ${inPage} of page ${Math.floor((position + 4 * i) / pageBytes)} is ${describeWord(words[i], inPage)}`,
+    );
+  }
+}
+
+function shift() {
+  const kind = random();
+  const page = below(SHIFTED_PAGES);
+  const count = 1 + below(12);
+  try {
+    if (kind < 0.35) {
+      const { bytesRead } = shiftedFile.read(buffer, 0, count * pageBytes, page * pageBytes);
+      checkShifted(buffer.subarray(0, bytesRead), page * pageBytes, 'a read');
+    } else if (kind < 0.45) {
+      const pinned = shiftedFile.pin(page * pageBytes, { write: random() < 0.3 });
+      checkShifted(pinned.bytes.slice(), pinned.position, 'a pin');
+      pinned.release();
+    } else if (kind < 0.75) {
+      const bytes = new Uint8Array(count * pageBytes);
+      for (let i = 0; i < count; i++) bytes.set(new Uint8Array(shiftedPage.buffer), i * pageBytes);
+      shiftedFile.write(bytes, 0, bytes.length, page * pageBytes);
+    } else if (kind < 0.83) {
+      shiftedFile.collapseRange(page * pageBytes, count * pageBytes);
+    } else if (kind < 0.9) {
+      if (shiftedFile.stat().size < 2 * SHIFTED_PAGES * pageBytes) {
+        shiftedFile.insertRange(page * pageBytes, count * pageBytes);
+      }
+    } else if (kind < 0.94) {
+      shiftedFile.punchHole(page * pageBytes + 8 * below(pageBytes / 8), 8 * (1 + below(pageBytes)));
+    } else if (kind < 0.96) {
+      shiftedFile.truncate(page * pageBytes);
+    } else {
+      shiftedFile.advise('willneed', page * pageBytes, 40 * pageBytes);
+    }
+  } catch (error) {
+    // What is past the end by now, or reaches it, is refused.
+    tolerate(error, 'ENOSPC', 'ENXIO', 'EINVAL');
+  }
+}
+
 const PARTS = {
   read: readSome,
   sequence: readOn,
@@ -264,6 +316,7 @@ const PARTS = {
   pin: () => (random() < 0.6 ? pin() : pinToWrite()),
   advise,
   churn,
+  shift,
 };
 
 const step = PARTS[part];
