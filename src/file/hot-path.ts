@@ -22,12 +22,12 @@ import { dirtyLimitOf, wakeBackground } from '../pagecache/dirty-limit.js';
 import type { Frames } from '../pagecache/frames.js';
 import { hashOf, type Lookup } from '../pagecache/lookup.js';
 import { PageFlag } from '../pagecache/page.js';
+import type { PageLock } from '../pagecache/page-lock.js';
 import type { Task } from '../routine/task.js';
-import { Header, OWNER_MASK, Page, StoreState } from '../sync/layout.js';
+import { Header, NO_BLOCK, OWNER_MASK, Page, StoreState } from '../sync/layout.js';
 import { Count, count } from '../sync/statistics.js';
 import type { Frame, Slot } from '../units.js';
 import type { Engine } from './engine.js';
-import { isBacked } from './pin.js';
 
 /** As far as a chain is walked before it is called a miss. */
 const STEPS_MAX = 64;
@@ -53,6 +53,7 @@ export class HotPath {
   private readonly buckets: number;
   private readonly bucketMask: number;
   private readonly lookup: Lookup;
+  private readonly locks: PageLock;
   private readonly frames: Frames;
   private readonly blockBytes: number;
   private readonly pagesPerByte: number;
@@ -78,6 +79,7 @@ export class HotPath {
     this.buckets = arena.layout.pageBuckets;
     this.bucketMask = arena.layout.pageBucketMask;
     this.lookup = engine.cache.lookup;
+    this.locks = engine.cache.locks;
     this.frames = engine.frames;
     this.dirtyLimit = dirtyLimitOf(engine.cache);
     this.blockBytes = blockBytes;
@@ -123,15 +125,16 @@ export class HotPath {
     length: number,
     positionBytes: number,
   ): number {
-    const { guard, arena, cache } = this.engine;
+    const { guard, arena } = this.engine;
     const first = Math.floor(positionBytes * this.pagesPerByte);
     const pages = Math.floor((positionBytes + length - 1) * this.pagesPerByte) - first + 1;
     if (length === 0 || pages > WRITE_PAGES_MAX || this.isThrottled(task)) return -1;
     if (!guard.tryEnter(task, slot, Operation.Write)) return -1;
-    const size = sizeOf(arena, slot);
+    // Plain loads from here on: they come behind the lock, and what they look at does not change while it is held.
+    const size = sizeForHit(arena, slot);
     let written = -1;
     // Looked at with the lock held: whoever closes the store sets its state first and then waits for locks.
-    if (positionBytes <= size && Atomics.load(this.words, Header.State) <= StoreState.Open) {
+    if (positionBytes <= size && this.words[Header.State] <= StoreState.Open) {
       const taken = this.lockPages(task, slot, first, pages);
       if (taken === pages) {
         this.copyIn(task, slot, source, sourceOffset, length, positionBytes - first * this.blockBytes, pages);
@@ -139,10 +142,7 @@ export class HotPath {
         touchModified(task, slot);
         written = length;
       }
-      for (let i = 0; i < taken; i++) {
-        cache.unlockPage(task, this.locked[i] as Frame);
-        cache.unpin(this.locked[i] as Frame);
-      }
+      for (let i = 0; i < taken; i++) this.locks.unlockUnpin(task, this.locked[i] as Frame);
     }
     guard.leave(task, slot, this.writeMask);
     if (written > 0) count(task, Count.WriteHits, pages);
@@ -290,20 +290,26 @@ export class HotPath {
 
   /** Pins and locks pages that may be written without sleeping, as many as follow each other; returns how many. */
   private lockPages(task: Task, slot: Slot, first: number, pages: number): number {
-    const { cache } = this.engine;
+    const { words, records, lookup, locks } = this;
     let taken = 0;
     for (; taken < pages; taken++) {
-      const frame = cache.find(slot, first + taken);
+      const frame = lookup.find(slot, first + taken);
       if (frame === 0) break;
-      if (!cache.tryLockPage(task, frame)) {
-        cache.unpin(frame);
+      if (!locks.tryLock(task, frame)) {
+        lookup.unpin(frame);
         break;
       }
-      const state = cache.stateOf(frame);
-      if ((state & (PageFlag.Uptodate | PageFlag.Detached)) !== PageFlag.Uptodate || !isBacked(cache, frame)) {
-        cache.unlockPage(task, frame);
-        cache.unpin(frame);
+      const page = records + frame * Page.Words;
+      const state = words[page + Page.State];
+      // Reserved before the block, as in isBacked.
+      const isBacked = (state & PageFlag.Reserved) !== 0 || words[page + Page.Block] !== NO_BLOCK;
+      if ((state & (PageFlag.Uptodate | PageFlag.Detached)) !== PageFlag.Uptodate || !isBacked) {
+        locks.unlock(task, frame);
+        lookup.unpin(frame);
         break;
+      }
+      if ((state & (PageFlag.Frequency | PageFlag.Prefetched)) !== PageFlag.Frequency) {
+        this.countUse(task, frame, state);
       }
       this.locked[taken] = frame;
     }
@@ -312,7 +318,7 @@ export class HotPath {
 
   /** Above the limit the slow path makes the writer wait; above half of it background writeback has to know. */
   private isThrottled(task: Task): boolean {
-    const dirty = Atomics.load(this.words, Header.PagesDirty);
+    const dirty = this.words[Header.PagesDirty];
     if (dirty * 2 <= this.dirtyLimit) return false;
     if (dirty > this.dirtyLimit) return true;
     this.hitsSinceWake = (this.hitsSinceWake + 1) & (HITS_PER_WAKE - 1);
@@ -339,7 +345,9 @@ export class HotPath {
       const at = sourceOffset + done;
       const bytes = at === 0 && n === source.length ? source : source.subarray(at, at + n);
       frames.segment(frame).set(bytes, frames.offset(frame) + from);
-      cache.markDirty(task, slot, frame);
+      if ((this.words[this.records + frame * Page.Words + Page.State] & PageFlag.Dirty) === 0) {
+        cache.markDirty(task, slot, frame);
+      }
       done += n;
       from = 0;
     }

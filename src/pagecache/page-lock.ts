@@ -19,7 +19,7 @@ import type { Arena } from '../sync/arena.js';
 import { OWNER_MASK, PAGE_WAIT_QUEUES, Page, Thread } from '../sync/layout.js';
 import { LockMode, LockRank } from '../sync/lockdep.js';
 import type { Frame } from '../units.js';
-import { assertTransition, PageFlag, Transition } from './page.js';
+import { assertTransition, PageFlag, PIN_ONE, Transition } from './page.js';
 
 const METADATA_TAG = 1;
 
@@ -62,6 +62,27 @@ export class PageLock {
     words[at + Page.Owner] &= ~OWNER_MASK;
     const old = Atomics.and(words, at + Page.State, ~(PageFlag.Locked | PageFlag.Waiters));
     if ((old & PageFlag.Waiters) !== 0) this.wake(task, frame);
+    words[task.record + Thread.PageLocks]--;
+    if (task.lockdep !== null) {
+      assertTransition(Transition.Unlock, old, frame);
+      this.untellLockdep(task, frame);
+    }
+  }
+
+  /**
+   * `unlock` and the end of one pin in one atomic operation, for hits. The page is attached, as nobody else can detach what
+   * this task has locked, and so is not to be freed. Whoever sleeps on a Waiters bit that goes a moment after Locked is
+   * woken all the same, and looks again.
+   */
+  unlockUnpin(task: Task, frame: Frame): void {
+    const { words } = this;
+    const at = this.records + frame * Page.Words;
+    words[at + Page.Owner] &= ~OWNER_MASK;
+    const old = Atomics.sub(words, at + Page.State, PIN_ONE + PageFlag.Locked);
+    if ((old & PageFlag.Waiters) !== 0) {
+      Atomics.and(words, at + Page.State, ~PageFlag.Waiters);
+      this.wake(task, frame);
+    }
     words[task.record + Thread.PageLocks]--;
     if (task.lockdep !== null) {
       assertTransition(Transition.Unlock, old, frame);
