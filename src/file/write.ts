@@ -63,7 +63,8 @@ export function* write(
     try {
       while (written < bytes.length) {
         written += yield* writer.writePage(bytes, written, position + written);
-        yield* relieve(task, engine);
+        // No page lock is held here. Nobody is waited for, since i_rwsem is.
+        if (isAboveLimit(engine)) yield* engine.cache.writeSome(task, RELIEF_PAGES);
       }
     } catch (error) {
       if (written === 0 || !(error instanceof StoreError)) throw error;
@@ -77,10 +78,8 @@ export function* write(
   return written;
 }
 
-/** No page lock is held: what is too much goes to the device. Nobody is waited for, since i_rwsem is held. */
-function* relieve(task: Task, engine: Engine): Routine<void> {
-  const { cache, arena } = engine;
-  if (Atomics.load(arena.words, Header.PagesDirty) > dirtyLimitOf(cache)) yield* cache.writeSome(task, RELIEF_PAGES);
+function isAboveLimit({ arena, cache }: Engine): boolean {
+  return Atomics.load(arena.words, Header.PagesDirty) > dirtyLimitOf(cache);
 }
 
 /** One write: what it knows of the extent map, and a promise of a block that it has not used yet. */
