@@ -11,8 +11,6 @@
  *
  *  - A miss at the file's start, or just behind the last read, opens a window of a few times the request.
  *  - Reaching the marker, or missing where the window ends, moves the window on and doubles it, up to the maximum.
- *  - A miss inside the window means that whoever was to bring it in has not got to it: the reader takes over the rest of
- *    it. (Linux submits windows where they are chosen, and has no such case.)
  *  - A marker of another reader's making (interleaved streams) opens a window behind what is cached already.
  *  - Any other miss looks for a run of cached pages before it, which a stream leaves behind that this state has lost track
  *    of; without one it is random, and reads what was asked for, without touching the window.
@@ -80,7 +78,6 @@ export class ReadaheadState {
     const max = this.max;
     if (this.get(Word.Mode) === Mode.Random || max === 0) return this.justThis(index, wanted);
     const previous = this.get(Word.Previous);
-    if (this.isAhead(index, previous)) return this.rest(index, sizePages);
     if (index === 0) this.open(index, wanted, max);
     else if (this.isExpected(index)) this.advance(max);
     else if (wanted > max) this.open(index, wanted, max);
@@ -118,24 +115,6 @@ export class ReadaheadState {
     const size = this.get(Word.Size);
     const end = this.get(Word.Start) + size;
     return size !== 0 && (index === end - this.get(Word.Async) || index === end);
-  }
-
-  /** Whether the reader has come to pages of the window that nobody has brought in yet. */
-  private isAhead(index: number, previous: number): boolean {
-    const start = this.get(Word.Start);
-    const size = this.get(Word.Size);
-    return index >= start && index < start + size && index >= previous - 1 && index - previous <= size;
-  }
-
-  /** What is left of the window, which stays as it is. */
-  private rest(index: number, sizePages: number): Window {
-    const { window } = this;
-    const end = this.get(Word.Start) + this.get(Word.Size);
-    window.first = index;
-    window.count = Math.max(1, Math.min(end, sizePages) - index);
-    window.marker = end - this.get(Word.Async);
-    if (window.marker < index || window.marker >= index + window.count) window.marker = index + window.count;
-    return window;
   }
 
   private open(index: number, wanted: number, max: number): void {

@@ -3,10 +3,6 @@
  *
  * Any thread puts, the background thread takes, both under the leaf mutex GlobalLock.Requests. An entry holds a reference
  * on its inode, which the taker gives back. A full ring refuses: readahead is a hint.
- *
- * A stream has one window in the ring at most: the next one takes the place of one that nobody has begun with. The reader
- * asks for the next when it is inside the one before, so it has read that one itself by then; read again behind it, it would
- * only cost the device's time, and keep the background thread behind for good.
  */
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
@@ -28,27 +24,24 @@ export class ReadaheadQueue {
     this.lock = arena.layout.locks + GlobalLock.Requests;
   }
 
-  /** Answers whether it took the caller's reference on the inode; if not, the ring is full or had one for the stream. */
   put(task: Task, slot: Slot, first: number, count: number, marker: number): boolean {
     const { words, unsigned } = this.arena;
     lockLeaf(task, this.lock);
-    const put = words[Header.ReadaheadPut];
-    const entry = this.find(slot, first);
-    const isNew = entry === put && ((put - words[Header.ReadaheadTaken]) | 0) < READAHEAD_ENTRIES;
-    if (isNew || entry !== put) {
-      const at = this.at(entry);
+    const full = ((words[Header.ReadaheadPut] - words[Header.ReadaheadTaken]) | 0) >= READAHEAD_ENTRIES;
+    if (!full) {
+      const at = this.at(words[Header.ReadaheadPut]);
       words[at + ReadaheadEntry.Slot] = slot;
       unsigned[at + ReadaheadEntry.First] = first;
       unsigned[at + ReadaheadEntry.Count] = count;
       unsigned[at + ReadaheadEntry.Marker] = marker;
+      Atomics.add(words, Header.ReadaheadPut, 1);
     }
-    if (isNew) Atomics.add(words, Header.ReadaheadPut, 1);
     unlockLeaf(task, this.lock);
-    if (isNew) {
+    if (!full) {
       Atomics.add(words, Header.WritebackWork, 1);
       task.driver.wake(Header.WritebackWork, 1);
     }
-    return isNew;
+    return !full;
   }
 
   /** The oldest window into `window`; false when there is none. */
@@ -67,19 +60,6 @@ export class ReadaheadQueue {
     }
     unlockLeaf(task, this.lock);
     return some;
-  }
-
-  /** The entry that ends where this window begins; where there is none, the one behind the last. */
-  private find(slot: Slot, first: number): number {
-    const { words, unsigned } = this.arena;
-    const end = words[Header.ReadaheadPut];
-    let entry = words[Header.ReadaheadTaken];
-    for (; entry !== end; entry = (entry + 1) | 0) {
-      const at = this.at(entry);
-      if (words[at + ReadaheadEntry.Slot] !== slot) continue;
-      if (unsigned[at + ReadaheadEntry.First] + unsigned[at + ReadaheadEntry.Count] === first) break;
-    }
-    return entry;
   }
 
   private at(sequence: number): number {

@@ -79,21 +79,6 @@ describe('readahead', () => {
     expect(plain(state.onMarker(1, 1, HUGE))).toEqual([16, 64, 16]);
   });
 
-  test('a reader that comes to a window before it was begun takes over what is left of it', () => {
-    const state = stateOf(512);
-    state.onMiss(0, 16, HUGE);
-    expect(plain(state.onMarker(16, 16, HUGE))).toEqual([64, 128, 64]);
-    state.onRead(63);
-    expect(plain(state.onMiss(64, 16, HUGE))).toEqual([64, 128, 64]);
-    state.onRead(79);
-    // Its pages were brought in up to some point only.
-    expect(plain(state.onMiss(90, 16, HUGE))).toEqual([90, 102, 192]);
-    // And the next window is where it would have been.
-    expect(plain(state.onMarker(64, 16, HUGE))).toEqual([192, 256, 192]);
-    state.onRead(191);
-    expect(plain(state.onMiss(192, 16, 200))).toEqual([192, 8, 192]);
-  });
-
   test('a stream that the state lost is recognised by the pages it left in the cache', () => {
     const state = stateOf(512, (index) => index >= 100 && index < 164);
     expect(plain(state.onMiss(164, 1, HUGE))).toEqual([164, 65, 228]);
