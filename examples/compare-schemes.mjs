@@ -20,7 +20,7 @@ if (isMainThread) {
   for (const { name } of schemes.filter(({ safe }) => safe)) {
     const store = await openStore('compare.img', { scheme: name, threads: 4 });
     await (await store.open('contended', 'w')).writeFile(Buffer.alloc(1000 * 8192));
-    const jobs = [false, true, false, true].map((isWriter) => store.run(import.meta.url, { ms: 500, isWriter }));
+    const jobs = [false, true, false, true].map((isWriter) => store.run(import.meta.url, { ms: 300, isWriter }));
     const calls = await Promise.all(jobs);
     console.log(`${name}: ${calls[0] + calls[2]} reads beside ${calls[1] + calls[3]} writes`);
     await store.close();

@@ -16,7 +16,7 @@ const SIZE_BYTES = 16 * 1024 * 1024;
 const SEED = Number(process.env['EMMENTAL_DAMAGE_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 const STEP_MS = 20_000;
 /** Blocks of each kind that are damaged, one after the other. */
-const BLOCKS_PER_KIND = Number(process.env['EMMENTAL_DAMAGE_BLOCKS'] ?? 2);
+const BLOCKS_PER_KIND = Number(process.env['EMMENTAL_DAMAGE_BLOCKS'] ?? 1);
 
 const directory = temporaryDirectory(true);
 const image = join(directory, 'good.img');
@@ -187,8 +187,8 @@ describe('a flipped bit', () => {
   });
 
   it('in the superblock is named', async () => {
-    for (let i = 0; i < 4; i++) {
-      const [offset, bit] = [i < 2 ? i * 4 : Math.floor(random() * BLOCK), Math.floor(random() * 8)];
+    for (let i = 0; i < 3; i++) {
+      const [offset, bit] = [i === 0 ? 4 : Math.floor(random() * BLOCK), Math.floor(random() * 8)];
       flip(offset, bit);
       const errors = await useAll();
       expect(errors.map(({ code }) => code)).toEqual([offset < 8 ? 'EINVAL' : 'EUCLEAN']);

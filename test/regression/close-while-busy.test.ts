@@ -37,7 +37,7 @@ async function contentOf(image: string, name: string): Promise<Buffer> {
 
 it('a file waits for its reads and writes', async () => {
   await withStore('file.img', async (store) => {
-    for (let i = 0; i < 5; i++) {
+    for (let i = 0; i < 3; i++) {
       const file = await store.open('x', 'w+');
       const writing = file.write(BYTES, 0, BYTES.length, 0);
       await file.close();
@@ -82,7 +82,7 @@ it('a store finishes a write of many pieces', async () => {
 });
 
 it('a store keeps what another thread was told is written', async () => {
-  for (let i = 0; i < 5; i++) {
+  for (let i = 0; i < 3; i++) {
     const told = new Int32Array(new SharedArrayBuffer(4));
     let writer: RemoteThread | undefined;
     const image = await withStore(`hits-${i}.img`, async (store) => {
