@@ -13,7 +13,9 @@
  *
  * Locks, in this order: the extent-map lock of the inode table file, the InodeTable mutex, the allocator's.
  */
+
 import { ALLOCATE_METADATA_CREDITS, type Allocator } from '../allocator/allocator.js';
+import { assert } from '../assert.js';
 import { corrupt, StoreError } from '../errors.js';
 import { BlockKind } from '../format/block-header.js';
 import {
@@ -207,7 +209,7 @@ export class InodeRecords {
     clearInodeRecord(view, offset);
     storeInodeRecord(view, offset, record);
     this.journal.dirty(task, frame);
-    this.slots.enter(task, slot, ino);
+    assert(this.slots.enter(task, slot, ino) === slot, `inode ${ino} is in core and on the free list`);
     this.setUp(task, slot, block, offset, record);
   }
 
@@ -348,6 +350,7 @@ export class InodeRecords {
           // Kept, so that the next inode of this number has another one.
           view.setUint32(record + InodeAt.Generation, unsigned[at + Inode.Generation], true);
           view.setUint32(record + InodeAt.Next, unsigned[Header.InodeFreeHead], true);
+          this.slots.leave(task, slot);
           unsigned[Header.InodeFreeHead] = ino;
         }
         this.journal.dirty(task, frame);

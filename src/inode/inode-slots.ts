@@ -10,7 +10,9 @@
  *  1. Chains, Ino, and references rising from 0 change under the InodeHash leaf mutex. References fall by
  *     compare-exchange; the last one of a deleted inode falls only with Busy set.
  *  2. A slot with references other than its Busy owner's is not taken from them.
- *  3. Who has a slot busy in its chain counts as holding a lock (threads.ts), so that its death does not strand those who wait.
+ *  3. An inode number comes off its slot, under the inode table's mutex, before it goes on the free list: who takes it from
+ *     there finds no slot under it.
+ *  4. Who has a slot busy in its chain counts as holding a lock (threads.ts), so that its death does not strand those who wait.
  */
 import { assert } from '../assert.js';
 import type { Routine } from '../routine/effect.js';
@@ -92,9 +94,14 @@ export class InodeSlots {
     popHeld(task, slotAt(this.arena, slot) + Inode.IRwsem);
   }
 
+  /** The busy slot's inode number is about to be free for another inode: out of its chain, busy still. */
+  leave(task: Task, slot: Slot): void {
+    this.take(task, slot, false);
+  }
+
   /** The busy slot holds no inode any more: free, once those who waited have let go of it. */
   discard(task: Task, slot: Slot): void {
-    this.take(task, slot, false);
+    if (this.arena.words[slotAt(this.arena, slot) + Inode.Ino] !== 0) this.leave(task, slot);
     this.ready(task, slot);
     this.drop(slot);
   }
