@@ -3,12 +3,20 @@
  * under a cache much smaller than the files, and everything that anybody sees is held against the ledger (ledger.mjs).
  *
  * EMMENTAL_STRESS_MS sets how long each scheme is run, EMMENTAL_STRESS_SEED the seed of the threads' choices (their
- * interleaving is the machine's).
+ * interleaving is the machine's), EMMENTAL_STRESS_BLOCK the block size, EMMENTAL_STRESS_OPTIONS more options of openStore.
  */
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
-import { checkStore, createStore, type File, openStore, type Store, schemes } from '#dist/src/index.js';
+import {
+  checkStore,
+  createStore,
+  type File,
+  type OpenOptions,
+  openStore,
+  type Store,
+  schemes,
+} from '#dist/src/index.js';
 import { Arena } from '#dist/src/sync/arena.js';
 import { lockReport } from '../support/lock-report.js';
 import { temporaryDirectory } from '../support/temporary.js';
@@ -18,9 +26,10 @@ const DURATION_MS = Number(process.env['EMMENTAL_STRESS_MS'] ?? 6000);
 const SEED = Number(process.env['EMMENTAL_STRESS_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 /** A thread that has not finished a step for so long is stuck. */
 const STUCK_MS = 10_000;
-const PAGE_BYTES = 4096;
+const PAGE_BYTES = Number(process.env['EMMENTAL_STRESS_BLOCK'] ?? 4096);
+const OPTIONS = JSON.parse(process.env['EMMENTAL_STRESS_OPTIONS'] ?? '{}') as OpenOptions;
 const SHAPE: LedgerShape = { files: 5, pages: 400, pageBytes: PAGE_BYTES };
-const DEVICE_BYTES = 12 * 1024 * 1024;
+const DEVICE_BYTES = 3072 * PAGE_BYTES;
 const CACHE_PAGES = 320;
 const PARTS = [
   'read',
@@ -34,6 +43,8 @@ const PARTS = [
   'churn',
   'shift',
   'shift',
+  'rename',
+  'rename',
 ];
 
 interface Report {
@@ -178,7 +189,7 @@ async function claimAndWrite(ledger: Ledger, number: number, file: File, page: n
 
 async function checkContent(image: string, ledgerBuffer: SharedArrayBuffer, when: string): Promise<void> {
   const ledger = new Ledger(ledgerBuffer, SHAPE);
-  const store = await openStore(image, { threads: 2, verify: true });
+  const store = await openStore(image, { threads: 2, verify: true, cacheBytes: 1024 * PAGE_BYTES });
   const bytes = Buffer.alloc(SHAPE.pages * PAGE_BYTES);
   for (let number = 1; number <= SHAPE.files; number++) {
     const file = await store.open(`stress-${number}`);
@@ -198,12 +209,13 @@ describe('threads that read, write and invalidate the same files', () => {
       const seed = SEED + i;
       it(`${name}, ${DURATION_MS} ms, seed ${seed}`, { timeout: 2 * DURATION_MS + 120_000 }, async () => {
         const image = join(directory, `${name}.img`);
-        await createStore(image, { sizeBytes: DEVICE_BYTES });
+        await createStore(image, { sizeBytes: DEVICE_BYTES, blockBytes: PAGE_BYTES });
         const store = await openStore(image, {
           scheme: name,
           cacheBytes: CACHE_PAGES * PAGE_BYTES,
           threads: 3,
           verify: true,
+          ...OPTIONS,
         });
         for (let file = 1; file <= SHAPE.files; file++) await (await store.open(`stress-${file}`, 'w')).close();
         await (await store.open('shifted', 'w')).close();

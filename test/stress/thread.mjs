@@ -308,6 +308,37 @@ function shift() {
   }
 }
 
+/** Creates, renames, unlinks and lists under a few names that all threads use. A file's content is its first name. */
+function rename() {
+  const name = () => `names/${below(12)}`;
+  const kind = random();
+  const one = name();
+  try {
+    if (kind < 0.35) {
+      const file = store.open(one, random() < 0.5 ? 'wx' : 'w');
+      file.writeFile(`${one} ${'x'.repeat(below(3 * pageBytes))}`);
+      file.close();
+    } else if (kind < 0.6) {
+      store.rename(one, name());
+    } else if (kind < 0.8) {
+      store.unlink(one);
+    } else if (kind < 0.9) {
+      const file = store.open(one);
+      const text = file.readFile('latin1');
+      file.close();
+      // Others empty and write it meanwhile, so it may end anywhere, and in zeros; but it is never anything else.
+      if (!/^(n(a(m(e(s(\/(\d+( x*)?)?)?)?)?)?)?)?\0*x*$/.test(text)) {
+        throw new Error(`${one} holds ${JSON.stringify(text.slice(0, 40))}`);
+      }
+    } else {
+      const names = [...store.list({ prefix: 'names/' })].map((entry) => entry.name);
+      if (names.some((each, i) => i > 0 && names[i - 1] >= each)) throw new Error(`listed in no order: ${names}`);
+    }
+  } catch (error) {
+    tolerate(error, 'ENOENT', 'EEXIST', 'ENOSPC');
+  }
+}
+
 const PARTS = {
   read: readSome,
   sequence: readOn,
@@ -317,6 +348,7 @@ const PARTS = {
   advise,
   churn,
   shift,
+  rename,
 };
 
 const step = PARTS[part];
