@@ -136,22 +136,26 @@ function need({ store, keep }: Scope): void {
 }
 
 describe.skipIf(!canDetectDeath())('a thread that dies holding something', () => {
-  it.each(HOLDING.filter((_, i) => i % EVERY === 0))('at %s ends every wait within a second', { timeout: 60_000 }, async (point, job) => {
-    const scene = await Scene.set('invalidate-lock');
-    await scene.stopVictim(point, job);
-    const needing = scene.waiter.run(need);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    const killedAtMs = performance.timeOrigin + performance.now();
-    await scene.victim.kill();
-    const error = await needing.then(
-      () => undefined,
-      (reason) => reason,
-    );
-    expect(error?.code, error?.stack).toMatch(/^(EOWNERDEAD|ENOTRECOVERABLE)$/);
-    expect(error.atMs - killedAtMs).toBeLessThan(NOTICE_MS);
-    expect(scene.arena.state).toBe(StoreState.Fenced);
-    await scene.closeAndRepair();
-  });
+  it.each(HOLDING.filter((_, i) => i % EVERY === 0))(
+    'at %s ends every wait within a second',
+    { timeout: 60_000 },
+    async (point, job) => {
+      const scene = await Scene.set('invalidate-lock');
+      await scene.stopVictim(point, job);
+      const needing = scene.waiter.run(need);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      const killedAtMs = performance.timeOrigin + performance.now();
+      await scene.victim.kill();
+      const error = await needing.then(
+        () => undefined,
+        (reason) => reason,
+      );
+      expect(error?.code, error?.stack).toMatch(/^(EOWNERDEAD|ENOTRECOVERABLE)$/);
+      expect(error.atMs - killedAtMs).toBeLessThan(NOTICE_MS);
+      expect(scene.arena.state).toBe(StoreState.Fenced);
+      await scene.closeAndRepair();
+    },
+  );
 });
 
 describe.skipIf(!canDetectDeath()).each(schemes.filter(({ safe }) => safe).map(({ name }) => name))(
