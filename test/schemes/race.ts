@@ -18,10 +18,17 @@ const DEVICE_BLOCKS = 512;
 export const VICTIM_BLOCKS = 32;
 export const HOLE = { first: 8, blocks: 4 };
 const STEP_MS = 10_000;
-const ATTEMPTS = 50;
+const ATTEMPTS = 5;
 
 export const OLD = 0x4f; // 'O', what the victim's file holds
 export const NEIGHBOUR = 0x4e; // 'N', what the neighbour writes into the blocks that it gets
+
+/** Metadata got the freed block before a neighbour could: the round says nothing, and is to be played again. */
+export class MissedBlock extends Error {
+  constructor() {
+    super('no neighbour ever got the freed block');
+  }
+}
 
 /** One store and the threads that meet in it; each repetition has a victim of its own. */
 export class Race {
@@ -55,6 +62,7 @@ export class Race {
     const { sync } = this;
     for (const name of ['neighbour', this.victim]) if (sync.exists(name)) sync.unlink(name);
     this.repetitions += 1;
+    sync.open('neighbour', 'w').close();
     const file = sync.open(this.victim, 'w+');
     file.write(new Uint8Array(VICTIM_BLOCKS * BLOCK).fill(OLD), 0, VICTIM_BLOCKS * BLOCK, 0);
     file.sync();
@@ -134,9 +142,8 @@ export class Race {
   }
 
   /**
-   * Another file takes the freed block, and has it on the device. Returns where it has it. Where a file's blocks are chosen
-   * depends on chance, and some room is kept for metadata: a neighbour that fills the device without getting the block
-   * makes place for the next one.
+   * Another file takes the freed block, and has it on the device. Returns where it has it. The file is there already, and
+   * told to look for blocks there first: else chance decides, and metadata of a new file might take the block.
    */
   async occupy(devicePosition: number): Promise<number> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -145,14 +152,14 @@ export class Race {
       await this.until(() => this.store.stats().allocator.blocksQuarantined === 0, 'the release of the freed blocks');
       const position = this.fill(devicePosition);
       if (position >= 0) return position;
-      this.sync.unlink('neighbour');
     }
-    throw new Error('no neighbour ever got the freed block');
+    throw new MissedBlock();
   }
 
   /** Writes the neighbour until it has the block; its position in the file, or -1 when the device is full before that. */
   private fill(devicePosition: number): number {
     using file = this.sync.open('neighbour', 'w+');
+    this.aim(file.stat().ino, devicePosition / BLOCK);
     const page = new Uint8Array(BLOCK).fill(NEIGHBOUR);
     for (let blocks = 0; blocks < DEVICE_BLOCKS; blocks += HOLE.blocks) {
       try {
@@ -168,6 +175,15 @@ export class Race {
       if (extent !== undefined) return extent.position + devicePosition - extent.devicePosition;
     }
     return -1;
+  }
+
+  /** Where the allocator begins to look for that inode's first blocks. */
+  private aim(ino: number, block: number): void {
+    const { unsigned, layout } = this.arena;
+    for (let slot = 1; slot < layout.inodes; slot++) {
+      const at = layout.inodeRecords + slot * Inode.Words;
+      if (unsigned[at + Inode.Ino] === ino) unsigned[at + Inode.Goal] = block;
+    }
   }
 
   /** Every different byte of the neighbour's page, read from the device. */
