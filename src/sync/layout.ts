@@ -226,8 +226,6 @@ export const enum GlobalLock {
   InodeHash = 48,
   Exclusions = 64,
   JournalState = 80,
-  Pins = 96,
-  Threads = 112,
   Requests = 128,
   /** Leaf mutexes of hash buckets: BUCKET_LOCKS of them. */
   Buckets = 144,
