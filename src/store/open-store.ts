@@ -1,39 +1,16 @@
 /**
- * Opening a store: reads the superblock, lays out the shared memory, attaches the opening thread and starts the service.
+ * Opening a store: claims the host's device, mounts the engine on it (mount.ts), and starts the service.
  */
 import { availableParallelism } from 'node:os';
-import { initAllocator } from '../allocator/allocator.js';
-import { allocateAligned } from '../device/aligned-memory.js';
-import { type HostDevice, openHostDevice } from '../device/host-device.js';
-import { describeSignature, detectSignature } from '../device/signature.js';
-import { corrupt, invalidArgType, outOfRange, StoreError, withPath } from '../errors.js';
-import { type Geometry, SUPERBLOCK_BLOCK } from '../format/geometry.js';
-import {
-  DiskState,
-  hasSuperblockMagic,
-  mustOpenReadOnly,
-  readSuperblock,
-  SUPERBLOCK_BYTES,
-  type Superblock,
-  validateSuperblock,
-  verifySuperblock,
-} from '../format/superblock.js';
-import { initInodeSlots, METADATA_SLOT } from '../inode/inode.js';
-import { initJournal } from '../journal/journal.js';
+import { openHostDevice } from '../device/host-device.js';
+import { invalidArgType, outOfRange, StoreError, withPath } from '../errors.js';
 import { DEFAULT_SCHEME, type SchemeName, schemeByName, schemes } from '../locking/schemes.js';
-import { Frames } from '../pagecache/frames.js';
-import { POINTS } from '../routine/points.js';
-import { Arena } from '../sync/arena.js';
-import { GlobalLock, HEADER_MAGIC, Header, HeaderFlag, layoutOf, StoreState } from '../sync/layout.js';
-import { LockRank } from '../sync/lockdep.js';
-import { initMutex } from '../sync/mutex.js';
-import { initRwsem, RWSEM_POLICIES } from '../sync/rwsem.js';
+import { RWSEM_POLICIES } from '../sync/rwsem.js';
 import { type RwsemPolicyName, rwsemPolicyNumber } from '../sync/rwsem-policy.js';
 import { MIB } from '../units.js';
 import { checkBytes } from './arguments.js';
 import { checkPath } from './create-store.js';
-import { RequestRing } from './request-ring.js';
-import { makeHandle, Session } from './session.js';
+import { type MountPlan, mount } from './mount.js';
 import { Store } from './store.js';
 
 export interface OpenOptions {
@@ -59,6 +36,7 @@ export interface OpenOptions {
 const DEFAULT_CACHE_BYTES = 256 * MIB;
 /** Enough that readahead, writeback and metadata always find a frame. */
 const MIN_CACHE_PAGES = 256;
+const INODES_MIN = 1024;
 const DEFAULT_DIRTY_RATIO = 0.5;
 const DEFAULT_DIRTY_EXPIRE_MS = 30_000;
 const MIN_THREADS = 2;
@@ -70,15 +48,8 @@ const OPEN_FILES = 16_384;
 const REQUESTS = 64;
 const COMMIT_BUFFER_BYTES = 16 * MIB;
 
-interface Plan {
-  cacheBytes: number;
-  scheme: string;
-  readOnly: boolean;
-  dirtyRatio: number;
-  dirtyExpireMs: number;
+interface Plan extends MountPlan {
   threads: number;
-  policy: number;
-  verify: boolean;
 }
 
 /**
@@ -88,25 +59,19 @@ interface Plan {
  */
 export async function openStore(path: string, options: OpenOptions = {}): Promise<Store> {
   checkPath(path);
-  const plan = planOf(options);
+  const plan = planOf(path, options);
   const device = openHostDevice(path, { readOnly: plan.readOnly, io: options.io });
   try {
-    const superblock = loadSuperblock(path, device);
-    if (mustOpenReadOnly(superblock) && !plan.readOnly) {
-      throw new StoreError('EROFS', {
-        syscall: 'open',
-        path,
-        detail: 'the store has features that this version only reads',
-      });
-    }
-    return start(path, device, superblock, plan);
+    const store = new Store(mount(device, device.share(), plan), device, plan.threads);
+    store.start();
+    return store;
   } catch (error) {
     device.close();
     throw withPath(error, 'open', path);
   }
 }
 
-function planOf(options: OpenOptions): Plan {
+function planOf(path: string, options: OpenOptions): Plan {
   const scheme = options.scheme ?? DEFAULT_SCHEME;
   const known = schemeByName(scheme);
   if (known === undefined) {
@@ -130,7 +95,12 @@ function planOf(options: OpenOptions): Plan {
   }
   const threads = options.threads ?? Math.min(MAX_THREADS, Math.max(MIN_THREADS, availableParallelism()));
   return {
+    path,
     cacheBytes: options.cacheBytes === undefined ? DEFAULT_CACHE_BYTES : checkBytes('cacheBytes', options.cacheBytes),
+    minCachePages: MIN_CACHE_PAGES,
+    inodesMin: INODES_MIN,
+    commitBytes: COMMIT_BUFFER_BYTES,
+    shape: { threads: THREAD_SLOTS, exclusions: EXCLUSIONS, openFiles: OPEN_FILES, requests: REQUESTS },
     scheme,
     readOnly: options.readOnly === true,
     dirtyRatio: checkNumber('dirtyRatio', options.dirtyRatio ?? DEFAULT_DIRTY_RATIO, 0.01, 1),
@@ -138,6 +108,7 @@ function planOf(options: OpenOptions): Plan {
     threads: checkNumber('threads', threads, MIN_THREADS, 64, true),
     policy: rwsemPolicyNumber(policy),
     verify: options.verify ?? process.env.EMMENTAL_VERIFY === '1',
+    random: Math.random,
   };
 }
 
@@ -146,100 +117,4 @@ function checkNumber(name: string, value: unknown, least: number, most: number, 
   if (isWhole && !Number.isInteger(value)) throw outOfRange(name, 'an integer', value);
   if (!(value >= least && value <= most)) throw outOfRange(name, `>= ${least} && <= ${most}`, value);
   return value;
-}
-
-/** The verified superblock of a store that was closed cleanly. */
-function loadSuperblock(path: string, device: HostDevice): Superblock {
-  const bytes = allocateAligned(SUPERBLOCK_BYTES);
-  const count = device.sizeBytes >= SUPERBLOCK_BYTES ? device.read([bytes], 0) : 0;
-  if (count < SUPERBLOCK_BYTES || !hasSuperblockMagic(bytes)) {
-    const found = device.sizeBytes >= SUPERBLOCK_BYTES ? detectSignature(device) : null;
-    const detail =
-      found === null ? 'no Emmental store; format it first' : `no Emmental store but ${describeSignature(found)}`;
-    throw new StoreError('EINVAL', { syscall: 'open', path, detail });
-  }
-  const damage = verifySuperblock(bytes, 0);
-  if (damage !== null) throw corrupt('superblock', 0, damage);
-  const superblock = readSuperblock(new DataView(bytes.buffer, bytes.byteOffset, SUPERBLOCK_BYTES));
-  const refusal = validateSuperblock(superblock, device.sizeBytes);
-  if (refusal !== null) throw corrupt('superblock', 0, refusal);
-  if (superblock.state !== DiskState.Clean) {
-    const detail = `the store was not closed; run 'emmental check --repair ${path}'`;
-    throw new StoreError('EUCLEAN', { syscall: 'open', path, detail });
-  }
-  return superblock;
-}
-
-function start(path: string, device: HostDevice, superblock: Superblock, plan: Plan): Store {
-  const frames = Math.floor(plan.cacheBytes / superblock.blockBytes);
-  if (frames < MIN_CACHE_PAGES) {
-    const detail = `a cache of ${plan.cacheBytes} bytes is too small: at least ${MIN_CACHE_PAGES * superblock.blockBytes}`;
-    throw new StoreError('EINVAL', { syscall: 'open', path, detail });
-  }
-  const arena = layArena(superblock, frames, plan);
-  const handle = makeHandle({
-    path,
-    scheme: plan.scheme,
-    layout: arena.layout,
-    arena: arena.buffer,
-    frames: Frames.allocate(frames, superblock.blockBytes),
-    commit: allocateAligned(COMMIT_BUFFER_BYTES).buffer,
-    transfer: RequestRing.allocateTransfer(REQUESTS),
-    device: device.share(),
-    geometry: geometryOf(superblock),
-    limits: { dirtyRatio: plan.dirtyRatio, dirtyExpireMs: plan.dirtyExpireMs },
-  });
-  const session = new Session(handle, 'owner', device);
-  const { task, engine, journal } = session;
-  journal.start(session.run('open', engine.cache.read(task, METADATA_SLOT, SUPERBLOCK_BLOCK)));
-  session.run('open', engine.inodes.load(task));
-  if (!plan.readOnly) {
-    session.run('open', journal.setState(task, DiskState.Open));
-    session.run('open', engine.inodes.finishOrphans(task));
-  }
-  Atomics.compareExchange(arena.words, Header.State, StoreState.Opening, StoreState.Open);
-  const store = new Store(session, device, plan.threads);
-  store.start();
-  return store;
-}
-
-/** A fresh arena whose header and locks are ready, in state Opening. */
-function layArena(superblock: Superblock, frames: number, plan: Plan): Arena {
-  const layout = layoutOf(
-    {
-      frames,
-      inodes: Math.min(65_536, Math.max(1024, Math.floor(frames / 8))),
-      groups: superblock.groups,
-      threads: THREAD_SLOTS,
-      exclusions: EXCLUSIONS,
-      pins: Math.max(64, Math.min(65_536, Math.floor(frames / 4))),
-      openFiles: OPEN_FILES,
-      requests: REQUESTS,
-    },
-    POINTS.length,
-  );
-  const buffer = Arena.allocate(layout);
-  const words = new Int32Array(buffer);
-  words[Header.Magic] = HEADER_MAGIC;
-  words[Header.State] = StoreState.Opening;
-  words[Header.BlockBytes] = superblock.blockBytes;
-  words[Header.Frames] = frames;
-  words[Header.Threads] = THREAD_SLOTS;
-  words[Header.Flags] = (plan.verify ? HeaderFlag.Verify : 0) | (plan.readOnly ? HeaderFlag.ReadOnly : 0);
-  words[Header.RwsemPolicy] = plan.policy;
-  words[Header.Blocks] = superblock.blocks;
-  words[Header.Seed] = (Math.random() * 2 ** 31) | 0;
-  const arena = new Arena(buffer, layout);
-  initRwsem(arena, layout.locks + GlobalLock.Names, LockRank.Names);
-  initMutex(arena, layout.locks + GlobalLock.InodeTable, LockRank.InodeTable);
-  initInodeSlots(arena);
-  initJournal(arena);
-  initAllocator(arena);
-  return arena;
-}
-
-/** The superblock's geometry alone, as plain data. */
-function geometryOf(superblock: Superblock): Geometry {
-  const { blockBytes, blocks, blocksPerGroup, groups, journalStart, journalBlocks } = superblock;
-  return { blockBytes, blocks, blocksPerGroup, groups, journalStart, journalBlocks };
 }

@@ -25,7 +25,7 @@ import { Frames } from '../pagecache/frames.js';
 import { type DirtyLimits, PageCache } from '../pagecache/page-cache.js';
 import { BlockingDriver, runBlocking } from '../routine/blocking-driver.js';
 import type { Routine } from '../routine/effect.js';
-import type { Task } from '../routine/task.js';
+import type { Driver, Task } from '../routine/task.js';
 import { Arena } from '../sync/arena.js';
 import { Header, HeaderFlag, type Layout, StoreState, Thread } from '../sync/layout.js';
 import { attachThread, detachThread } from '../sync/threads.js';
@@ -48,7 +48,8 @@ export interface StoreHandle {
   readonly frames: readonly SharedArrayBuffer[];
   readonly commit: SharedArrayBuffer;
   readonly transfer: SharedArrayBuffer;
-  readonly device: HostDeviceHandle;
+  /** Null where every thread brings its own device. */
+  readonly device: HostDeviceHandle | null;
   readonly limits: DirtyLimits;
   readonly geometry: Geometry;
 }
@@ -60,6 +61,11 @@ export function isStoreHandle(value: unknown): value is StoreHandle {
 
 export function makeHandle(parts: Omit<StoreHandle, 'emmental'>): StoreHandle {
   return { emmental: HANDLE_VERSION, ...parts };
+}
+
+function deviceOf({ device }: StoreHandle): Device {
+  if (device === null) throw new StoreError('EINVAL', { syscall: 'attach', detail: 'the handle names no device' });
+  return HostDevice.fromHandle(device);
 }
 
 /** Users' threads are refused while the store opens and closes; the store's own are not. */
@@ -82,21 +88,22 @@ export class Session {
   readonly pages = new Set<PinnedPage>();
   private readonly words: Int32Array;
   private readonly busy: number;
-  private readonly driver: BlockingDriver;
+  private readonly driver: Driver;
 
   constructor(
     readonly handle: StoreHandle,
     readonly role: SessionRole,
     device?: Device,
+    driver?: Driver,
   ) {
     const arena = new Arena(handle.arena, handle.layout);
     this.arena = arena;
     this.words = arena.words;
     if (role === 'user') this.checkState('attach');
-    this.driver = new BlockingDriver(arena);
+    this.driver = driver ?? new BlockingDriver(arena);
     this.task = attachThread(arena, this.driver);
     this.busy = arena.layout.threadRecords + this.task.thread * Thread.Words + Thread.Busy;
-    this.device = device ?? HostDevice.fromHandle(handle.device);
+    this.device = device ?? deviceOf(handle);
     this.blockBytes = arena.words[Header.BlockBytes] as number;
     const frames = new Frames([...handle.frames], this.blockBytes, handle.layout.frames);
     const cache = new PageCache(arena, frames, this.device, handle.limits);

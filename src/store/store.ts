@@ -13,13 +13,13 @@ import { holdsAnything, reapDeadThreads } from '../sync/threads.js';
 import { MAX_NAME_BYTES } from '../units.js';
 import { Access, checkBytes, parseFlags } from './arguments.js';
 import { File } from './file.js';
+import { unmount } from './mount.js';
 import { decodeJson, encodeJson, Operation } from './operations.js';
 import { ServiceClient } from './service-client.js';
 import { ServicePool } from './service-pool.js';
 import type { Session, StoreHandle } from './session.js';
 import type { FileStat, ListEntry, ListOptions, StoreStatFs } from './stat.js';
 import { type StoreStats, snapshotStats } from './stats.js';
-import { syncStore } from './sync-all.js';
 import { statFsOf } from './sync-store.js';
 
 /** Names that one request of `list` fetches. */
@@ -168,7 +168,9 @@ export class Store {
       await this.pool.stopJobs();
       await this.quiesce();
       await this.pool.stop(this.session.arena);
-      if (state === StoreState.Open && this.session.arena.state !== StoreState.Fenced) this.writeOut();
+      if (state === StoreState.Open && this.session.arena.state !== StoreState.Fenced) {
+        unmount(this.session);
+      }
     } finally {
       clearInterval(this.watch);
       await this.pool.destroy();
@@ -193,16 +195,6 @@ export class Store {
         reapDeadThreads(arena, task.driver);
       }
     }
-  }
-
-  /** The last step, with no other thread left: blocks this one while the rest is written. */
-  private writeOut(): void {
-    const { session } = this;
-    const { task, engine, journal, openFiles } = session;
-    for (const slot of openFiles.takeAll()) session.run('close', engine.inodes.release(task, slot));
-    if (session.readOnly) return;
-    session.run('close', syncStore(task, engine));
-    session.run('close', journal.close(task));
   }
 
   private watchThreads(): void {

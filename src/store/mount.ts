@@ -1,0 +1,172 @@
+/**
+ * A store's engine over a device, without the threads of an open store: reads the superblock, lays out the shared memory,
+ * attaches the calling thread, and takes it all down again.
+ *
+ * `openStore` mounts the host's device and starts the service; tests mount devices in memory, thousands of them, in
+ * shapes as small as they like. `mount` and `unmount` run on the thread that has the device to itself. Other threads
+ * attach in between, with a `Session` on the handle.
+ */
+import { initAllocator } from '../allocator/allocator.js';
+import { allocateAligned } from '../device/aligned-memory.js';
+import type { Device } from '../device/device.js';
+import type { HostDeviceHandle } from '../device/host-device.js';
+import { describeSignature, detectSignature } from '../device/signature.js';
+import { corrupt, StoreError } from '../errors.js';
+import { type Geometry, SUPERBLOCK_BLOCK } from '../format/geometry.js';
+import {
+  DiskState,
+  hasSuperblockMagic,
+  mustOpenReadOnly,
+  readSuperblock,
+  SUPERBLOCK_BYTES,
+  type Superblock,
+  validateSuperblock,
+  verifySuperblock,
+} from '../format/superblock.js';
+import { initInodeSlots, METADATA_SLOT } from '../inode/inode.js';
+import { initJournal } from '../journal/journal.js';
+import { Frames } from '../pagecache/frames.js';
+import { POINTS } from '../routine/points.js';
+import { Arena } from '../sync/arena.js';
+import { type ArenaShape, GlobalLock, HEADER_MAGIC, Header, HeaderFlag, layoutOf, StoreState } from '../sync/layout.js';
+import { LockRank } from '../sync/lockdep.js';
+import { initMutex } from '../sync/mutex.js';
+import { initRwsem } from '../sync/rwsem.js';
+import { RequestRing } from './request-ring.js';
+import { makeHandle, Session } from './session.js';
+import { syncStore } from './sync-all.js';
+
+export interface MountPlan {
+  /** Names the device in errors. */
+  path: string;
+  cacheBytes: number;
+  /** At least so many pages: for an open store, enough that readahead, writeback and metadata always find a frame. */
+  minCachePages: number;
+  /** In-core inodes, however small the cache is. */
+  inodesMin: number;
+  commitBytes: number;
+  /** What the arena holds, but for what follows from the store and the cache. */
+  shape: Pick<ArenaShape, 'threads' | 'exclusions' | 'openFiles' | 'requests'>;
+  scheme: string;
+  readOnly: boolean;
+  dirtyRatio: number;
+  dirtyExpireMs: number;
+  policy: number;
+  verify: boolean;
+  random: () => number;
+}
+
+/**
+ * The session of the thread that mounted. `shared` is the device for threads that make their own from the handle, null
+ * where there are none. EINVAL for what is no store and for a cache too small, EUCLEAN for a damaged or not cleanly closed
+ * store, EROFS.
+ */
+export function mount(device: Device, shared: HostDeviceHandle | null, plan: MountPlan): Session {
+  const { path } = plan;
+  const superblock = loadSuperblock(path, device);
+  if (mustOpenReadOnly(superblock) && !plan.readOnly) {
+    throw new StoreError('EROFS', {
+      syscall: 'open',
+      path,
+      detail: 'the store has features that this version only reads',
+    });
+  }
+  const frames = Math.floor(plan.cacheBytes / superblock.blockBytes);
+  if (frames < plan.minCachePages) {
+    const least = plan.minCachePages * superblock.blockBytes;
+    const detail = `a cache of ${plan.cacheBytes} bytes is too small: at least ${least}`;
+    throw new StoreError('EINVAL', { syscall: 'open', path, detail });
+  }
+  const arena = layArena(superblock, frames, plan);
+  const handle = makeHandle({
+    path,
+    scheme: plan.scheme,
+    layout: arena.layout,
+    arena: arena.buffer,
+    frames: Frames.allocate(frames, superblock.blockBytes),
+    commit: allocateAligned(plan.commitBytes).buffer,
+    transfer: RequestRing.allocateTransfer(plan.shape.requests),
+    device: shared,
+    geometry: geometryOf(superblock),
+    limits: { dirtyRatio: plan.dirtyRatio, dirtyExpireMs: plan.dirtyExpireMs },
+  });
+  const session = new Session(handle, 'owner', device);
+  const { task, engine, journal } = session;
+  journal.start(session.run('open', engine.cache.read(task, METADATA_SLOT, SUPERBLOCK_BLOCK)));
+  session.run('open', engine.inodes.load(task));
+  if (!plan.readOnly) {
+    session.run('open', journal.setState(task, DiskState.Open));
+    session.run('open', engine.inodes.finishOrphans(task));
+  }
+  Atomics.compareExchange(arena.words, Header.State, StoreState.Opening, StoreState.Open);
+  return session;
+}
+
+/** The end, with no other thread left: open files are closed, everything is written, the store marked clean. */
+export function unmount(session: Session): void {
+  const { task, engine, journal, openFiles } = session;
+  for (const slot of openFiles.takeAll()) session.run('close', engine.inodes.release(task, slot));
+  if (session.readOnly) return;
+  session.run('close', syncStore(task, engine));
+  session.run('close', journal.close(task));
+}
+
+/** The verified superblock of a store that was closed cleanly. */
+function loadSuperblock(path: string, device: Device): Superblock {
+  const bytes = allocateAligned(SUPERBLOCK_BYTES);
+  const count = device.sizeBytes >= SUPERBLOCK_BYTES ? device.read([bytes], 0) : 0;
+  if (count < SUPERBLOCK_BYTES || !hasSuperblockMagic(bytes)) {
+    const found = device.sizeBytes >= SUPERBLOCK_BYTES ? detectSignature(device) : null;
+    const detail =
+      found === null ? 'no Emmental store; format it first' : `no Emmental store but ${describeSignature(found)}`;
+    throw new StoreError('EINVAL', { syscall: 'open', path, detail });
+  }
+  const damage = verifySuperblock(bytes, 0);
+  if (damage !== null) throw corrupt('superblock', 0, damage);
+  const superblock = readSuperblock(new DataView(bytes.buffer, bytes.byteOffset, SUPERBLOCK_BYTES));
+  const refusal = validateSuperblock(superblock, device.sizeBytes);
+  if (refusal !== null) throw corrupt('superblock', 0, refusal);
+  if (superblock.state !== DiskState.Clean) {
+    const detail = `the store was not closed; run 'emmental check --repair ${path}'`;
+    throw new StoreError('EUCLEAN', { syscall: 'open', path, detail });
+  }
+  return superblock;
+}
+
+/** A fresh arena whose header and locks are ready, in state Opening. */
+function layArena(superblock: Superblock, frames: number, plan: MountPlan): Arena {
+  const layout = layoutOf(
+    {
+      ...plan.shape,
+      frames,
+      inodes: Math.min(65_536, Math.max(plan.inodesMin, Math.floor(frames / 8))),
+      groups: superblock.groups,
+      pins: Math.max(64, Math.min(65_536, Math.floor(frames / 4))),
+    },
+    POINTS.length,
+  );
+  const buffer = Arena.allocate(layout);
+  const words = new Int32Array(buffer);
+  words[Header.Magic] = HEADER_MAGIC;
+  words[Header.State] = StoreState.Opening;
+  words[Header.BlockBytes] = superblock.blockBytes;
+  words[Header.Frames] = frames;
+  words[Header.Threads] = plan.shape.threads;
+  words[Header.Flags] = (plan.verify ? HeaderFlag.Verify : 0) | (plan.readOnly ? HeaderFlag.ReadOnly : 0);
+  words[Header.RwsemPolicy] = plan.policy;
+  words[Header.Blocks] = superblock.blocks;
+  words[Header.Seed] = (plan.random() * 2 ** 31) | 0;
+  const arena = new Arena(buffer, layout);
+  initRwsem(arena, layout.locks + GlobalLock.Names, LockRank.Names);
+  initMutex(arena, layout.locks + GlobalLock.InodeTable, LockRank.InodeTable);
+  initInodeSlots(arena);
+  initJournal(arena);
+  initAllocator(arena);
+  return arena;
+}
+
+/** The superblock's geometry alone, as plain data. */
+function geometryOf(superblock: Superblock): Geometry {
+  const { blockBytes, blocks, blocksPerGroup, groups, journalStart, journalBlocks } = superblock;
+  return { blockBytes, blocks, blocksPerGroup, groups, journalStart, journalBlocks };
+}
