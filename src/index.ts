@@ -2,7 +2,8 @@
 
 export type { StoreErrorCode } from './errors.js';
 export { StoreError } from './errors.js';
-export type { Hold, LockColumn, OperationName, Scheme, SchemeName, SchemeTable } from './locking/schemes.js';
+export type { Hold, LockTypeName } from './locking/lock-types.js';
+export type { LockColumn, OperationName, Scheme, SchemeName, SchemeTable } from './locking/schemes.js';
 export { schemes } from './locking/schemes.js';
 export type { Advice } from './store/arguments.js';
 export type { CheckError, CheckReport } from './store/check.js';

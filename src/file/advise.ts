@@ -76,7 +76,7 @@ function* fillChunks(
   const chunk = CHUNK_BYTES / blockBytes;
   try {
     for (let page = first; page < end; page += chunk) {
-      const taken = yield* guard.enter(task, slot, operation);
+      const taken = yield* guard.enter(task, slot, operation, page, Math.min(page + chunk, end));
       try {
         // A truncation since the window was chosen leaves nothing to fill behind the end.
         const last = Math.min(page + chunk, end, pageAtOrAfter(sizeOf(engine.arena, slot), blockBytes));

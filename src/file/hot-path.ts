@@ -109,7 +109,9 @@ export class HotPath {
       return this.copyOut(task, slot, target, targetOffset, length, positionBytes);
     }
     const { guard, arena } = this.engine;
-    if (!guard.tryEnter(task, slot, Operation.ReadHit)) return -1;
+    const first = Math.floor(positionBytes * this.pagesPerByte);
+    const end = Math.ceil((positionBytes + length) * this.pagesPerByte);
+    if (!guard.tryEnter(task, slot, Operation.ReadHit, first, end)) return -1;
     const done = this.copyOut(task, slot, target, targetOffset, length, positionBytes);
     const isWhole = done === length || (done >= 0 && positionBytes + done >= sizeOf(arena, slot));
     guard.leave(task, slot, this.readMask);
@@ -129,7 +131,7 @@ export class HotPath {
     const first = Math.floor(positionBytes * this.pagesPerByte);
     const pages = Math.floor((positionBytes + length - 1) * this.pagesPerByte) - first + 1;
     if (length === 0 || pages > WRITE_PAGES_MAX || this.isThrottled(task)) return -1;
-    if (!guard.tryEnter(task, slot, Operation.Write)) return -1;
+    if (!guard.tryEnter(task, slot, Operation.Write, first, first + pages)) return -1;
     // Plain loads from here on: they come behind the lock, and what they look at does not change while it is held.
     const size = sizeForHit(arena, slot);
     let written = -1;

@@ -109,13 +109,13 @@ function* fault(task: Task, engine: Engine, slot: Slot, positionBytes: number): 
   const index = pageOf(positionBytes, engine.blockBytes);
   for (;;) {
     if (positionBytes >= sizeOf(arena, slot)) throw pastTheEnd();
-    let taken = yield* guard.enter(task, slot, Operation.FaultHit);
+    let taken = yield* guard.enter(task, slot, Operation.FaultHit, index, index + 1);
     const frame = cache.find(slot, index);
     const isHit = frame !== 0 && cache.isUptodate(frame);
     guard.leave(task, slot, taken);
     if (isHit) return frame;
     if (frame !== 0) cache.unpin(frame);
-    taken = yield* guard.enter(task, slot, Operation.Fault);
+    taken = yield* guard.enter(task, slot, Operation.Fault, index, index + 1);
     let blocker: Frame;
     try {
       blocker = yield* cache.fill(task, slot, index, 1);
@@ -131,10 +131,11 @@ function* fault(task: Task, engine: Engine, slot: Slot, positionBytes: number): 
 /** Linux's page_mkwrite: a block promised, the page dirty. False when the page was detached: fault again. */
 function* makeWritable(task: Task, engine: Engine, slot: Slot, frame: Frame, positionBytes: number): Routine<boolean> {
   const { allocator } = engine;
+  const index = pageOf(positionBytes, engine.blockBytes);
   let spare = 0;
   try {
     for (;;) {
-      const taken = yield* lockForMkwrite(task, engine, slot, frame);
+      const taken = yield* lockForMkwrite(task, engine, slot, frame, index);
       try {
         if (engine.cache.isDetached(frame)) return false;
         if (positionBytes >= sizeOf(engine.arena, slot)) throw pastTheEnd();
@@ -163,7 +164,7 @@ function* makeWritable(task: Task, engine: Engine, slot: Slot, frame: Frame, pos
 function* dirtyReleased(task: Task, engine: Engine, pinned: PagePin): Routine<void> {
   const { slot, frame, positionBytes } = pinned;
   const { blockBytes } = engine;
-  const taken = yield* lockForMkwrite(task, engine, slot, frame);
+  const taken = yield* lockForMkwrite(task, engine, slot, frame, pageOf(positionBytes, blockBytes));
   try {
     if (engine.cache.isDetached(frame)) return;
     const inside = Math.max(sizeOf(engine.arena, slot) - positionBytes, 0);
@@ -177,9 +178,9 @@ function* dirtyReleased(task: Task, engine: Engine, pinned: PagePin): Routine<vo
 }
 
 /** The scheme's locks, then the page's; returns what the guard took. */
-function* lockForMkwrite(task: Task, engine: Engine, slot: Slot, frame: Frame): Routine<number> {
+function* lockForMkwrite(task: Task, engine: Engine, slot: Slot, frame: Frame, index: number): Routine<number> {
   const { cache, guard } = engine;
-  const taken = yield* guard.enter(task, slot, Operation.Mkwrite);
+  const taken = yield* guard.enter(task, slot, Operation.Mkwrite, index, index + 1);
   try {
     if (!cache.tryLockPage(task, frame)) yield* cache.lockPage(task, frame);
   } catch (error) {

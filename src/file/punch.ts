@@ -33,7 +33,8 @@ export function* punchHole(
 ): Routine<void> {
   const { guard, blockBytes } = engine;
   const endBytes = Math.min(positionBytes + lengthBytes, engine.maxFileBytes);
-  const taken = yield* guard.enter(task, slot, Operation.Punch);
+  const touched = pageOf(positionBytes, blockBytes);
+  const taken = yield* guard.enter(task, slot, Operation.Punch, touched, pageAtOrAfter(endBytes, blockBytes));
   try {
     count(task, Count.Punches);
     const size = sizeOf(engine.arena, slot);
@@ -60,12 +61,16 @@ export function* zeroRange(
   const { guard, blockBytes } = engine;
   const endBytes = positionBytes + lengthBytes;
   if (endBytes > engine.maxFileBytes) throw new StoreError('EFBIG', { syscall: 'zeroRange' });
-  const taken = yield* guard.enter(task, slot, Operation.Zero);
+  const touched = pageOf(positionBytes, blockBytes);
+  const touchedEnd = pageAtOrAfter(endBytes, blockBytes);
+  const taken = keepSize
+    ? yield* guard.enter(task, slot, Operation.Zero, touched, touchedEnd)
+    : yield* guard.enter(task, slot, Operation.Zero);
   try {
     const size = sizeOf(engine.arena, slot);
     const grows = !keepSize && endBytes > size;
     if (grows) yield* zeroTail(task, engine, slot);
-    yield* allocateHoles(task, engine, slot, pageOf(positionBytes, blockBytes), pageAtOrAfter(endBytes, blockBytes));
+    yield* allocateHoles(task, engine, slot, touched, touchedEnd);
     const first = pageAtOrAfter(positionBytes, blockBytes);
     const end = endBytes < size ? pageOf(endBytes, blockBytes) : pageAtOrAfter(endBytes, blockBytes);
     yield* invalidate(task, engine, slot, positionBytes, endBytes, first, end, size);
@@ -105,7 +110,7 @@ function* invalidate(
     for (const frame of edges.slice(settled)) cache.unpin(frame);
   }
   if (first >= end) return;
-  engine.guard.assertInvalidating(task, slot);
+  engine.guard.assertInvalidating(task, slot, first, end);
   yield* cache.drop(task, slot, first, end);
   yield task.point('punch:dropped');
 }

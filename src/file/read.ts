@@ -35,7 +35,8 @@ export function* read(
 ): Routine<number> {
   const { guard, cache, blockBytes } = engine;
   let done = 0;
-  const held = yield* guard.enter(task, slot, Operation.ReadHit);
+  const end = pageAtOrAfter(positionBytes + length, blockBytes);
+  const held = yield* guard.enter(task, slot, Operation.ReadHit, pageOf(positionBytes, blockBytes), end);
   try {
     while (done < length) {
       const at = positionBytes + done;
@@ -108,7 +109,7 @@ function* fillFor(
     }
     yield task.point('readahead:planned');
   }
-  const taken = yield* guard.enter(task, slot, Operation.ReadMiss, held);
+  const taken = yield* guard.enter(task, slot, Operation.ReadMiss, index, index + total, held);
   let blocker: Frame;
   try {
     blocker = yield* cache.fill(task, slot, index, total, { marker, required: Math.min(pages, total) });

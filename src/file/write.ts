@@ -23,7 +23,7 @@ import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import { Header, Inode, NO_BLOCK, UNWRITTEN_BLOCK } from '../sync/layout.js';
 import { Count, count } from '../sync/statistics.js';
-import { type Frame, pageOf, type Slot } from '../units.js';
+import { type Frame, MAX_FILE_PAGES, pageAtOrAfter, pageOf, type Slot } from '../units.js';
 import { zeroTail } from './edge.js';
 import type { Engine } from './engine.js';
 import { lookupRun } from './extent-change.js';
@@ -48,14 +48,17 @@ export function* write(
   positionBytes: number,
 ): Routine<number> {
   if (length === 0) return 0;
-  const { guard } = engine;
+  const { guard, blockBytes } = engine;
   yield* engine.cache.balanceDirty(task);
-  const taken = yield* guard.enter(task, slot, Operation.Write);
+  const isAppend = positionBytes === APPEND;
+  const first = isAppend ? 0 : pageOf(positionBytes, blockBytes);
+  const end = isAppend ? MAX_FILE_PAGES : pageAtOrAfter(positionBytes + length, blockBytes);
+  const taken = yield* guard.enter(task, slot, Operation.Write, first, end);
   let written = 0;
   try {
     yield task.point('write:locked');
     const size = sizeOf(engine.arena, slot);
-    const position = positionBytes === APPEND ? size : positionBytes;
+    const position = isAppend ? size : positionBytes;
     if (position >= engine.maxFileBytes) throw new StoreError('EFBIG', { syscall: 'write' });
     if (position > size) yield* zeroTail(task, engine, slot);
     const bytes = source.subarray(offset, offset + Math.min(length, engine.maxFileBytes - position));

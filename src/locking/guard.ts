@@ -2,66 +2,78 @@
  * Takes and releases the locks that the store's scheme asks for around an operation on an inode.
  *
  * One guard per thread. What a table says is worked out once, at construction, into a mask per operation; a hot path asks
- * with `tryEnter`, a slow path with `enter`, and both give back with `leave`. Locks: IRwsem, then InvalidateLock.
+ * with `tryEnter`, a slow path with `enter`, and both give back with `leave`. Locks: IRwsem, then InvalidateLock, each of
+ * the type that the scheme names for it (lock-types.ts).
  *
  *  1. `held` is what the caller took with an earlier `enter` on the same inode: it is not taken again, so that no thread
  *     ever holds a lock shared twice (which deadlocks as soon as a writer queues in between).
- *  2. A shared lock is never turned into an exclusive one.
- *  3. Who drops pages must hold, exclusively, a lock that every fill takes (`assertInvalidating`).
+ *  2. A hold is never turned into a stronger one.
+ *  3. Who drops pages must hold locks that keep every fill away, one lock or one for each kind of fill (`assertInvalidating`).
+ *  4. [first, end) are all pages that the operation looks at or changes, those included of which it touches a part. Left out,
+ *     it is the whole file: right for whatever may change the size.
  */
 import { assert } from '../assert.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
 import { Inode } from '../sync/layout.js';
+import { MAX_FILE_PAGES, type Slot } from '../units.js';
 import {
-  acquireExclusive,
-  acquireShared,
-  holdsExclusive,
-  releaseExclusive,
-  releaseShared,
-  tryAcquireExclusive,
-  tryAcquireShared,
-} from '../sync/rwsem.js';
-import type { Slot } from '../units.js';
-import { FILL_OPERATIONS, type Hold, OPERATIONS, type Operation, type Scheme } from './schemes.js';
+  acquire,
+  checkHold,
+  excludes,
+  HOLDS,
+  holdsAgainstFills,
+  LOCK_TYPES,
+  type LockType,
+  release,
+  tryAcquire,
+} from './lock-types.js';
+import {
+  FILL_OPERATIONS,
+  INVALIDATE_OPERATIONS,
+  LOCK_COLUMNS,
+  OPERATIONS,
+  type Operation,
+  type Scheme,
+} from './schemes.js';
+
+/** Bits of a mask that hold one column's HoldMode: i_rwsem's are the lowest, invalidate_lock's lie above them. */
+const HOLD_BITS = 4;
+const HOLD_MASK = 15;
 
 /** What a guard took, as a mask. */
 export const enum Taken {
   Nothing = 0,
   IRwsemShared = 1,
   IRwsemExclusive = 2,
-  InvalidateShared = 4,
-  InvalidateExclusive = 8,
+  InvalidateShared = 16,
+  InvalidateExclusive = 32,
 }
-
-const I_RWSEM_MASK = Taken.IRwsemShared | Taken.IRwsemExclusive;
-const INVALIDATE_MASK = Taken.InvalidateShared | Taken.InvalidateExclusive;
-
-const HOLD_BIT: Record<Hold, number> = { none: 0, shared: 1, exclusive: 2 };
 
 export class Guard {
   /** What each operation takes; indexed by Operation. */
   private readonly masks: Uint8Array;
-  /** Locks of which a dropper of pages must hold one exclusively; nothing when no lock is taken by every fill. */
-  private readonly invalidating: number;
+  private readonly iRwsem: LockType;
+  private readonly invalidateLock: LockType;
+  /** Whether i_rwsem (1), invalidate_lock (2), both (3), held by who drops pages, keep all fills away. */
+  private readonly keepsFillsAway: readonly boolean[];
 
   constructor(
     private readonly arena: Arena,
     readonly scheme: Scheme,
   ) {
-    const { table } = scheme;
+    const { table, locks } = scheme;
+    for (const column of LOCK_COLUMNS) {
+      for (const name of OPERATIONS) checkHold(locks[column], table[name][column]);
+    }
     this.masks = Uint8Array.from(OPERATIONS, (name) => {
       const cell = table[name];
-      return HOLD_BIT[cell.iRwsem] + 4 * HOLD_BIT[cell.invalidateLock];
+      return HOLDS.indexOf(cell.iRwsem) | (HOLDS.indexOf(cell.invalidateLock) << HOLD_BITS);
     });
-    let invalidating = Taken.IRwsemExclusive | Taken.InvalidateExclusive;
-    for (const name of FILL_OPERATIONS) {
-      const cell = table[name];
-      if (cell.iRwsem === 'none') invalidating &= ~Taken.IRwsemExclusive;
-      if (cell.invalidateLock === 'none') invalidating &= ~Taken.InvalidateExclusive;
-    }
-    this.invalidating = invalidating;
+    this.iRwsem = LOCK_TYPES.indexOf(locks.iRwsem);
+    this.invalidateLock = LOCK_TYPES.indexOf(locks.invalidateLock);
+    this.keepsFillsAway = [0, 1, 2, 3].map((held) => keepFillsAway(scheme, held));
   }
 
   /** What `operation` takes, as a mask of Taken. */
@@ -70,25 +82,31 @@ export class Guard {
   }
 
   /** Takes the operation's locks if all are free; `leave(task, slot, maskOf(operation))` gives them back. */
-  tryEnter(task: Task, slot: Slot, operation: Operation): boolean {
+  tryEnter(task: Task, slot: Slot, operation: Operation, first = 0, end = MAX_FILE_PAGES): boolean {
     const mask = this.masks[operation];
-    return mask === 0 || this.tryTake(task, slot, mask);
+    return mask === 0 || this.tryTake(task, slot, mask, first, end);
   }
 
   /** Takes what the operation needs beyond `held`; returns what it took, to be given to `leave`. */
-  *enter(task: Task, slot: Slot, operation: Operation, held = 0): Routine<number> {
-    const mask = this.missing(this.masks[operation], held);
-    if (mask === 0 || this.tryTake(task, slot, mask)) return mask;
+  *enter(
+    task: Task,
+    slot: Slot,
+    operation: Operation,
+    first = 0,
+    end = MAX_FILE_PAGES,
+    held = Taken.Nothing as number,
+  ): Routine<number> {
+    const mask = missing(this.masks[operation], held);
+    if (mask === 0 || this.tryTake(task, slot, mask, first, end)) return mask;
     const record = this.recordOf(slot);
-    if ((mask & I_RWSEM_MASK) !== 0) {
-      if ((mask & Taken.IRwsemExclusive) !== 0) yield* acquireExclusive(task, record + Inode.IRwsem);
-      else yield* acquireShared(task, record + Inode.IRwsem);
-    }
+    const upper = mask & HOLD_MASK;
+    const lower = mask >>> HOLD_BITS;
+    if (upper !== 0) yield* acquire(this.iRwsem, task, record + Inode.IRwsem, upper, first, end);
+    if (lower === 0) return mask;
     try {
-      if ((mask & Taken.InvalidateExclusive) !== 0) yield* acquireExclusive(task, record + Inode.InvalidateLock);
-      else if ((mask & Taken.InvalidateShared) !== 0) yield* acquireShared(task, record + Inode.InvalidateLock);
+      yield* acquire(this.invalidateLock, task, record + Inode.InvalidateLock, lower, first, end);
     } catch (error) {
-      this.leave(task, slot, mask & I_RWSEM_MASK);
+      this.leave(task, slot, upper);
       throw error;
     }
     return mask;
@@ -97,57 +115,61 @@ export class Guard {
   leave(task: Task, slot: Slot, taken: number): void {
     if (taken === 0) return;
     const record = this.recordOf(slot);
-    if ((taken & Taken.InvalidateExclusive) !== 0) releaseExclusive(task, record + Inode.InvalidateLock);
-    else if ((taken & Taken.InvalidateShared) !== 0) releaseShared(task, record + Inode.InvalidateLock);
-    if ((taken & Taken.IRwsemExclusive) !== 0) releaseExclusive(task, record + Inode.IRwsem);
-    else if ((taken & Taken.IRwsemShared) !== 0) releaseShared(task, record + Inode.IRwsem);
+    const upper = taken & HOLD_MASK;
+    const lower = taken >>> HOLD_BITS;
+    if (lower !== 0) release(this.invalidateLock, task, record + Inode.InvalidateLock, lower);
+    if (upper !== 0) release(this.iRwsem, task, record + Inode.IRwsem, upper);
   }
 
-  /** Fails unless the task keeps fills away from the inode's pages, as far as the scheme does so at all. */
-  assertInvalidating(task: Task, slot: Slot): void {
-    if (this.invalidating === 0) return;
+  /** Fails unless the task keeps fills away from the pages [first, end) of the inode, as far as the scheme does so at all. */
+  assertInvalidating(task: Task, slot: Slot, first = 0, end = MAX_FILE_PAGES): void {
+    if (this.keepsFillsAway[3] === false) return;
     const record = this.recordOf(slot);
     const held =
-      ((this.invalidating & Taken.InvalidateExclusive) !== 0 && holdsExclusive(task, record + Inode.InvalidateLock)) ||
-      ((this.invalidating & Taken.IRwsemExclusive) !== 0 && holdsExclusive(task, record + Inode.IRwsem));
-    assert(held, `pages of inode slot ${slot} dropped without its invalidation lock held exclusive`);
+      Number(holdsAgainstFills(this.iRwsem, task, record + Inode.IRwsem, first, end)) +
+      2 * Number(holdsAgainstFills(this.invalidateLock, task, record + Inode.InvalidateLock, first, end));
+    assert(
+      this.keepsFillsAway[held] === true,
+      `pages of inode slot ${slot} dropped without its invalidation lock held exclusive`,
+    );
   }
 
   private recordOf(slot: Slot): number {
     return this.arena.layout.inodeRecords + slot * Inode.Words;
   }
 
-  private missing(mask: number, held: number): number {
-    let rest = mask;
-    if ((held & I_RWSEM_MASK) !== 0) {
-      assert((mask & Taken.IRwsemExclusive) === 0 || (held & Taken.IRwsemShared) === 0, 'i_rwsem upgraded');
-      rest &= ~I_RWSEM_MASK;
-    }
-    if ((held & INVALIDATE_MASK) !== 0) {
-      assert(
-        (mask & Taken.InvalidateExclusive) === 0 || (held & Taken.InvalidateShared) === 0,
-        'invalidate_lock upgraded',
-      );
-      rest &= ~INVALIDATE_MASK;
-    }
-    return rest;
-  }
-
-  private tryTake(task: Task, slot: Slot, mask: number): boolean {
+  private tryTake(task: Task, slot: Slot, mask: number, first: number, end: number): boolean {
     const record = this.recordOf(slot);
-    if ((mask & I_RWSEM_MASK) !== 0) {
-      const at = record + Inode.IRwsem;
-      if (!((mask & Taken.IRwsemExclusive) !== 0 ? tryAcquireExclusive(task, at) : tryAcquireShared(task, at))) {
-        return false;
-      }
+    const upper = mask & HOLD_MASK;
+    if (upper !== 0 && !tryAcquire(this.iRwsem, task, record + Inode.IRwsem, upper, first, end)) return false;
+    const lower = mask >>> HOLD_BITS;
+    if (lower === 0 || tryAcquire(this.invalidateLock, task, record + Inode.InvalidateLock, lower, first, end)) {
+      return true;
     }
-    if ((mask & INVALIDATE_MASK) !== 0) {
-      const at = record + Inode.InvalidateLock;
-      if (!((mask & Taken.InvalidateExclusive) !== 0 ? tryAcquireExclusive(task, at) : tryAcquireShared(task, at))) {
-        this.leave(task, slot, mask & I_RWSEM_MASK);
-        return false;
-      }
-    }
-    return true;
+    this.leave(task, slot, upper);
+    return false;
   }
+}
+
+/** Whether the locks of `held` (bits in the order of the columns) keep every fill away from who invalidates. */
+function keepFillsAway({ table, locks }: Scheme, held: number): boolean {
+  return FILL_OPERATIONS.every((fill) =>
+    LOCK_COLUMNS.some((column, bit) => {
+      const isKept = INVALIDATE_OPERATIONS.some((operation) =>
+        excludes(locks[column], table[fill][column], table[operation][column]),
+      );
+      return (held & (1 << bit)) !== 0 && isKept;
+    }),
+  );
+}
+
+function missing(mask: number, held: number): number {
+  if (held === 0) return mask;
+  const upper = (held & HOLD_MASK) === 0 ? 0 : HOLD_MASK;
+  const lower = held >>> HOLD_BITS === 0 ? 0 : HOLD_MASK << HOLD_BITS;
+  const wanted = mask & (upper | lower);
+  // What is held already must do: the same, or more than a shared hold.
+  const isUpgrade = (part: number) => (wanted & part) > (held & part);
+  assert(!isUpgrade(upper) && !isUpgrade(lower), 'a hold was to be turned into another one: upgraded');
+  return mask & ~(upper | lower);
 }

@@ -1,12 +1,15 @@
 /**
  * The locking schemes: which lock an operation takes, as tables.
  *
- * A scheme is nothing but its table: rows are the operations, columns the locks of an inode, a cell says none, shared or
- * exclusive. The engine asks the table (locking/guard.ts) and never a scheme's name; `docs/locking.md` is printed from it.
+ * A scheme is nothing but its table: rows are the operations, columns the locks of an inode, a cell says how the lock is
+ * held (lock-types.ts), and each column has a type of lock behind it. The engine asks the table (locking/guard.ts) and never a
+ * scheme's name; `docs/locking.md` is printed from it.
  *
- * What makes a scheme safe: for each row that fills the cache and each row that invalidates, some lock is taken by the
- * filler at all and by the invalidator exclusively (`excludesFills`).
+ * What makes a scheme safe: for each row that fills the cache and each row that invalidates, some lock is held by both in
+ * ways that exclude each other (`excludesFills`).
  */
+
+import { excludes, type Hold, type LockTypeName } from './lock-types.js';
 
 /** The operations that a scheme tells apart; the numbers index `OPERATIONS`. */
 export const enum Operation {
@@ -60,14 +63,14 @@ export const LOCK_COLUMNS = ['iRwsem', 'invalidateLock'] as const;
 
 export type LockColumn = (typeof LOCK_COLUMNS)[number];
 
-export type Hold = 'none' | 'shared' | 'exclusive';
-
 export type SchemeTable = Readonly<Record<OperationName, Readonly<Record<LockColumn, Hold>>>>;
 
 export interface Scheme {
   readonly name: SchemeName;
   readonly description: string;
   readonly table: SchemeTable;
+  /** The type of lock behind each column. */
+  readonly locks: Readonly<Record<LockColumn, LockTypeName>>;
   /**
    * What a read sees of a concurrent write: 'request' when it sees all of the write or nothing of it, 'none' when it may
    * see any mixture of old and new bytes.
@@ -86,6 +89,8 @@ export const FILL_OPERATIONS: readonly OperationName[] = ['readMiss', 'readahead
 
 /** Rows that drop pages and then change what the extents say. */
 export const INVALIDATE_OPERATIONS: readonly OperationName[] = ['truncate', 'punch', 'zero', 'shift'];
+
+const RWSEMS = { iRwsem: 'rwsem', invalidateLock: 'rwsem' } as const;
 
 const row = (iRwsem: Hold, invalidateLock: Hold) => ({ iRwsem, invalidateLock }) as const;
 
@@ -110,6 +115,7 @@ export const schemes: readonly Scheme[] = [
       allocate: row('exclusive', 'none'),
       writeback: row('none', 'none'),
     },
+    locks: RWSEMS,
     readAtomicity: 'none',
     safe: true,
   },
@@ -132,6 +138,7 @@ export const schemes: readonly Scheme[] = [
       allocate: row('exclusive', 'exclusive'),
       writeback: row('none', 'none'),
     },
+    locks: RWSEMS,
     readAtomicity: 'request',
     safe: true,
   },
@@ -154,6 +161,7 @@ export const schemes: readonly Scheme[] = [
       allocate: row('exclusive', 'none'),
       writeback: row('none', 'none'),
     },
+    locks: RWSEMS,
     readAtomicity: 'none',
     safe: false,
   },
@@ -164,11 +172,11 @@ export function schemeByName(name: string): Scheme | undefined {
   return schemes.find((scheme) => scheme.name === name);
 }
 
-/** Whether the table keeps every fill away from every invalidation. */
-export function excludesFills(table: SchemeTable): boolean {
+/** Whether the scheme keeps every fill away from every invalidation. */
+export function excludesFills({ table, locks }: Pick<Scheme, 'table' | 'locks'>): boolean {
   return FILL_OPERATIONS.every((fill) =>
     INVALIDATE_OPERATIONS.every((invalidate) =>
-      LOCK_COLUMNS.some((column) => table[fill][column] !== 'none' && table[invalidate][column] === 'exclusive'),
+      LOCK_COLUMNS.some((column) => excludes(locks[column], table[fill][column], table[invalidate][column])),
     ),
   );
 }

@@ -34,7 +34,7 @@ describe('guard', () => {
     const { guard, a } = setUp('i-rwsem');
     const held = runBlocking(a.task, guard.enter(a.task, SLOT, Operation.ReadHit));
     expect(held).toBe(Taken.IRwsemShared);
-    const taken = runBlocking(a.task, guard.enter(a.task, SLOT, Operation.ReadMiss, held));
+    const taken = runBlocking(a.task, guard.enter(a.task, SLOT, Operation.ReadMiss, 0, 1, held));
     expect(taken).toBe(Taken.InvalidateShared);
     guard.leave(a.task, SLOT, taken);
     guard.leave(a.task, SLOT, held);
@@ -83,6 +83,6 @@ describe('guard', () => {
   it('never turns a shared lock into an exclusive one', () => {
     const { guard, a } = setUp('i-rwsem');
     const held = runBlocking(a.task, guard.enter(a.task, SLOT, Operation.ReadHit));
-    expect(() => runBlocking(a.task, guard.enter(a.task, SLOT, Operation.Write, held))).toThrow(/upgraded/);
+    expect(() => runBlocking(a.task, guard.enter(a.task, SLOT, Operation.Write, 0, 1, held))).toThrow(/upgraded/);
   });
 });
