@@ -45,7 +45,7 @@ export function* zeroEdge(
 ): Routine<void> {
   const { cache } = engine;
   try {
-    if (!cache.tryLockPage(task, frame)) yield* cache.lockPage(task, frame);
+    if (task.yieldsAtLocks || !cache.tryLockPage(task, frame)) yield* cache.lockPage(task, frame);
     try {
       if (holdsNothing(engine, frame)) return;
       engine.frames.bytes(frame).set(engine.zeros.subarray(from, to), from);

@@ -116,7 +116,7 @@ export function* lookupRun(
   run: BlockRun,
 ): Routine<void> {
   const mapLock = mapLockAt(engine.arena, slot);
-  if (!tryAcquireShared(task, mapLock)) yield* acquireShared(task, mapLock);
+  if (task.yieldsAtLocks || !tryAcquireShared(task, mapLock)) yield* acquireShared(task, mapLock);
   try {
     if (!engine.extents.tryLookup(task, slot, page, run, max)) yield* engine.extents.lookup(task, slot, page, run, max);
   } finally {

@@ -182,7 +182,7 @@ function* lockForMkwrite(task: Task, engine: Engine, slot: Slot, frame: Frame, i
   const { cache, guard } = engine;
   const taken = yield* guard.enter(task, slot, Operation.Mkwrite, index, index + 1);
   try {
-    if (!cache.tryLockPage(task, frame)) yield* cache.lockPage(task, frame);
+    if (task.yieldsAtLocks || !cache.tryLockPage(task, frame)) yield* cache.lockPage(task, frame);
   } catch (error) {
     guard.leave(task, slot, taken);
     throw error;

@@ -50,6 +50,7 @@ export function* read(
         yield* fillFor(task, engine, slot, readahead, at, length - done, held);
         continue;
       }
+      if (task.yieldsAtLocks) yield task.point('read:pinned');
       if ((state & PageFlag.Readahead) !== 0) askForMore(engine, slot, readahead, frame, index, at, length - done);
       done += copyOut(engine, slot, frame, target, offset + done, length - done, at);
       if (cache.touch(frame, state)) count(task, Count.ReadaheadUsed);
@@ -116,6 +117,7 @@ function* fillFor(
   } finally {
     guard.leave(task, slot, taken);
   }
+  if (task.yieldsAtLocks) yield task.point('read:filled');
   if (blocker === 0) return;
   try {
     yield* cache.waitUnlocked(task, blocker);

@@ -139,7 +139,7 @@ class Writer {
     const { cache } = engine;
     for (;;) {
       const frame = yield* cache.findOrCreate(task, slot, index);
-      if (!cache.created && !cache.tryLockPage(task, frame)) yield* cache.lockPage(task, frame);
+      if (!cache.created && (task.yieldsAtLocks || !cache.tryLockPage(task, frame))) yield* cache.lockPage(task, frame);
       let isReady = false;
       try {
         if (!cache.isDetached(frame)) {

@@ -46,7 +46,7 @@ export class FileMapping implements MappingOperations {
   /** The run of at most `max` pages at `index`. */
   *map(task: Task, slot: Slot, index: number, max: number, run: BlockRun): Routine<void> {
     const lock = mapLockAt(this.arena, slot);
-    if (!tryAcquireShared(task, lock)) yield* acquireShared(task, lock);
+    if (task.yieldsAtLocks || !tryAcquireShared(task, lock)) yield* acquireShared(task, lock);
     try {
       if (!this.extents.tryLookup(task, slot, index, run, max)) {
         yield* this.extents.lookup(task, slot, index, run, max);
@@ -60,7 +60,7 @@ export class FileMapping implements MappingOperations {
   *mapWrite(task: Task, slot: Slot, index: number, max: number, run: BlockRun): Routine<void> {
     const lock = mapLockAt(this.arena, slot);
     let near = 0;
-    if (!tryAcquireShared(task, lock)) yield* acquireShared(task, lock);
+    if (task.yieldsAtLocks || !tryAcquireShared(task, lock)) yield* acquireShared(task, lock);
     try {
       near = yield* this.extents.lookupNear(task, slot, index, run, max);
     } finally {

@@ -84,7 +84,7 @@ export class InodeRecords {
     }
     const run = new BlockRun();
     const lock = mapLockAt(this.arena, INODE_TABLE_SLOT);
-    if (!tryAcquireShared(task, lock)) yield* acquireShared(task, lock);
+    if (task.yieldsAtLocks || !tryAcquireShared(task, lock)) yield* acquireShared(task, lock);
     try {
       yield* this.extents.lookup(task, INODE_TABLE_SLOT, page, run, 1);
     } finally {

@@ -97,7 +97,7 @@ export class Guard {
     held = Taken.Nothing as number,
   ): Routine<number> {
     const mask = missing(this.masks[operation], held);
-    if (mask === 0 || this.tryTake(task, slot, mask, first, end)) return mask;
+    if (mask === 0 || (!task.yieldsAtLocks && this.tryTake(task, slot, mask, first, end))) return mask;
     const record = this.recordOf(slot);
     const upper = mask & HOLD_MASK;
     const lower = mask >>> HOLD_BITS;

@@ -64,7 +64,7 @@ function* dropPage(cache: CacheParts, task: Task, mapping: Slot, frame: Frame, i
   const { locks, lookup } = cache;
   let reserved = 0;
   try {
-    if (!locks.tryLock(task, frame)) yield* locks.lock(task, frame);
+    if (task.yieldsAtLocks || !locks.tryLock(task, frame)) yield* locks.lock(task, frame);
     try {
       yield* locks.waitWriteback(task, frame);
       reserved = detach(cache, task, mapping, frame, index);

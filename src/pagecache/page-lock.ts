@@ -43,6 +43,7 @@ export class PageLock {
   }
 
   *lock(task: Task, frame: Frame): Routine<void> {
+    if (task.yieldsAtLocks) yield task.point('lock:wanted');
     if (task.lockdep !== null) this.tellLockdep(task, frame, false);
     const queue = this.queueOf(frame);
     try {

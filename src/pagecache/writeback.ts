@@ -138,7 +138,7 @@ function* take(cache: CacheParts, task: Task, mapping: Slot, frame: Frame, wait:
   let taken = false;
   try {
     if (!wait && (stateOf(cache, frame) & (PageFlag.Writeback | PageFlag.Locked)) !== 0) return false;
-    if (!locks.tryLock(task, frame)) {
+    if ((task.yieldsAtLocks && wait) || !locks.tryLock(task, frame)) {
       if (!wait) return false;
       yield* locks.lock(task, frame);
     }

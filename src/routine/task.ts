@@ -25,6 +25,11 @@ export interface Driver {
   /** How often a contended lock is looked at again before its waiter sleeps. 0, the default, where spinning cannot help. */
   readonly spinLimit?: number;
   /**
+   * Whether routines also yield where they would not sleep: before they take a lock that is free, and between steps that no
+   * lock holds together. For drivers that try schedules; false by default.
+   */
+  readonly yieldsAtLocks?: boolean;
+  /**
    * Gives back a page's pin on behalf of a thread that died with it; set once a page cache is there. Until then the dead
    * thread's slot stays taken.
    */
@@ -49,6 +54,7 @@ export class Task {
   readonly sharedBlocked: number;
   readonly exclusiveBlocked: number;
   readonly spinLimit: number;
+  readonly yieldsAtLocks: boolean;
   /** Tasks to wake once a queue lock is dropped (sync/rwsem.ts). */
   readonly wakes: number[] = [];
   private readonly effect = new Effect();
@@ -69,6 +75,7 @@ export class Task {
     this.sharedBlocked = sharedBlockedBy(this.rwsemPolicy);
     this.exclusiveBlocked = exclusiveBlockedBy(this.rwsemPolicy);
     this.spinLimit = driver.spinLimit ?? 0;
+    this.yieldsAtLocks = driver.yieldsAtLocks ?? false;
   }
 
   /** Yield this to sleep until somebody wakes `word`, its value differs from `expected`, or the time is over. */

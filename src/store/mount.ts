@@ -27,6 +27,7 @@ import { initInodeSlots, METADATA_SLOT } from '../inode/inode.js';
 import { initJournal } from '../journal/journal.js';
 import { Frames } from '../pagecache/frames.js';
 import { POINTS } from '../routine/points.js';
+import type { Driver } from '../routine/task.js';
 import { Arena } from '../sync/arena.js';
 import { type ArenaShape, GlobalLock, HEADER_MAGIC, Header, HeaderFlag, layoutOf, StoreState } from '../sync/layout.js';
 import { LockRank } from '../sync/lockdep.js';
@@ -61,7 +62,7 @@ export interface MountPlan {
  * where there are none. EINVAL for what is no store and for a cache too small, EUCLEAN for a damaged or not cleanly closed
  * store, EROFS.
  */
-export function mount(device: Device, shared: HostDeviceHandle | null, plan: MountPlan): Session {
+export function mount(device: Device, shared: HostDeviceHandle | null, plan: MountPlan, driver?: Driver): Session {
   const { path } = plan;
   const superblock = loadSuperblock(path, device);
   if (mustOpenReadOnly(superblock) && !plan.readOnly) {
@@ -90,7 +91,7 @@ export function mount(device: Device, shared: HostDeviceHandle | null, plan: Mou
     geometry: geometryOf(superblock),
     limits: { dirtyRatio: plan.dirtyRatio, dirtyExpireMs: plan.dirtyExpireMs },
   });
-  const session = new Session(handle, 'owner', device);
+  const session = new Session(handle, 'owner', device, driver);
   const { task, engine, journal } = session;
   journal.start(session.run('open', engine.cache.read(task, METADATA_SLOT, SUPERBLOCK_BLOCK)));
   session.run('open', engine.inodes.load(task));

@@ -6,23 +6,18 @@
  * its state first and looks at the busy marks second. So either the closer waits for the operation, or the operation sees
  * the store closing: no operation is left that might use the device's descriptor after it is closed.
  */
-import { Allocator } from '../allocator/allocator.js';
+import type { Allocator } from '../allocator/allocator.js';
 import type { Device } from '../device/device.js';
 import { HostDevice, type HostDeviceHandle } from '../device/host-device.js';
 import { StoreError, withSyscall } from '../errors.js';
-import { Engine } from '../file/engine.js';
+import type { Engine } from '../file/engine.js';
 import { HotPath } from '../file/hot-path.js';
 import type { Geometry } from '../format/geometry.js';
-import { ExtentMap } from '../inode/extent-map.js';
-import { FileMapping } from '../inode/file-mapping.js';
-import { InodeTable } from '../inode/inode-table.js';
 import { Names } from '../inode/names.js';
-import { Journal } from '../journal/journal.js';
-import { Metadata } from '../journal/metadata.js';
-import { Guard } from '../locking/guard.js';
+import type { Journal } from '../journal/journal.js';
 import { schemeByName } from '../locking/schemes.js';
 import { Frames } from '../pagecache/frames.js';
-import { type DirtyLimits, PageCache } from '../pagecache/page-cache.js';
+import type { DirtyLimits } from '../pagecache/page-cache.js';
 import { BlockingDriver, runBlocking } from '../routine/blocking-driver.js';
 import type { Routine } from '../routine/effect.js';
 import type { Driver, Task } from '../routine/task.js';
@@ -30,6 +25,7 @@ import { Arena } from '../sync/arena.js';
 import { Header, HeaderFlag, type Layout, StoreState, Thread } from '../sync/layout.js';
 import { attachThread, detachThread } from '../sync/threads.js';
 import type { Frame } from '../units.js';
+import { makeEngine } from './make-engine.js';
 import { Namespace } from './namespace.js';
 import { OpenFiles } from './open-files.js';
 import type { PinnedPage } from './pinned-page.js';
@@ -106,32 +102,16 @@ export class Session {
     this.device = device ?? deviceOf(handle);
     this.blockBytes = arena.words[Header.BlockBytes] as number;
     const frames = new Frames([...handle.frames], this.blockBytes, handle.layout.frames);
-    const cache = new PageCache(arena, frames, this.device, handle.limits);
-    this.journal = new Journal(arena, cache, this.device, handle.commit, this.blockBytes);
-    const metadata = new Metadata(this.journal);
-    this.allocator = new Allocator(arena, this.journal, metadata, handle.geometry);
-    const extents = new ExtentMap(arena, frames, this.journal, metadata, this.allocator);
-    const inodes = new InodeTable(arena, frames, cache, this.journal, metadata, this.allocator, extents);
-    const files = new FileMapping(arena, this.journal, this.allocator, extents, inodes, this.blockBytes);
-    cache.operations = { files, metadata };
-    this.driver.unpin = (frame) => cache.unpin(frame as Frame);
     const scheme = schemeByName(handle.scheme);
     if (scheme === undefined) throw new StoreError('EINVAL', { detail: `unknown scheme '${handle.scheme}'` });
-    this.engine = new Engine({
-      arena,
-      frames,
-      cache,
-      device: this.device,
-      journal: this.journal,
-      metadata,
-      allocator: this.allocator,
-      inodes,
-      extents,
-      guard: new Guard(arena, scheme),
-      blockBytes: this.blockBytes,
-    });
+    const { commit, limits, geometry } = handle;
+    this.engine = makeEngine({ arena, frames, device: this.device, commit, limits, geometry, scheme });
+    const { cache, journal, allocator, metadata, inodes } = this.engine;
+    this.journal = journal;
+    this.allocator = allocator;
+    this.driver.unpin = (frame) => cache.unpin(frame as Frame);
     this.hot = new HotPath(this.engine);
-    this.namespace = new Namespace(this.engine, new Names(arena, frames, this.journal, metadata, this.allocator));
+    this.namespace = new Namespace(this.engine, new Names(arena, frames, journal, metadata, allocator));
     this.openFiles = new OpenFiles(arena);
     this.readahead = new ReadaheadQueue(arena);
     this.ring = new RequestRing(arena, new Uint8Array(handle.transfer));
