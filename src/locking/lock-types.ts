@@ -13,6 +13,17 @@
 import { AssertionError } from '../assert.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
+import { LockMode } from '../sync/lockdep.js';
+import { acquireRange, releaseRange, tryAcquireRange } from '../sync/range-lock.js';
+import { holdsRange } from '../sync/ranges.js';
+import {
+  acquireBiasedExclusive,
+  acquireBiasedShared,
+  releaseBiasedExclusive,
+  releaseBiasedShared,
+  tryAcquireBiasedExclusive,
+  tryAcquireBiasedShared,
+} from '../sync/reader-biased.js';
 import {
   acquireExclusive,
   acquireShared,
@@ -22,9 +33,23 @@ import {
   tryAcquireExclusive,
   tryAcquireShared,
 } from '../sync/rwsem.js';
+import {
+  acquireFilling,
+  acquireInvalidating,
+  isInvalidating,
+  releaseFilling,
+  releaseInvalidating,
+  tryAcquireFilling,
+  tryAcquireInvalidating,
+} from '../sync/two-state.js';
+import { acquireVersioned, releaseVersioned, tryAcquireVersioned } from '../sync/versioned-rwsem.js';
 
-/** How a lock may be held; the numbers of `HoldMode` index it. What a hold excludes is its type's affair. */
-export const HOLDS = ['none', 'shared', 'exclusive'] as const;
+/**
+ * How a lock may be held; the numbers of `HoldMode` index it. What a hold excludes is its type's affair. `fill` and `invalidate`
+ * are the sides of a two-state lock. `validated` is a read that does without the lock as long as nobody holds it
+ * exclusive over the read's pages meanwhile, and takes it shared when it has tried in vain.
+ */
+export const HOLDS = ['none', 'shared', 'exclusive', 'fill', 'invalidate', 'validated'] as const;
 
 export type Hold = (typeof HOLDS)[number];
 
@@ -32,26 +57,49 @@ export const enum HoldMode {
   None,
   Shared,
   Exclusive,
+  Fill,
+  Invalidate,
+  Validated,
 }
 
 /** The types; the numbers of `LockType` index it. */
-export const LOCK_TYPES = ['rwsem'] as const;
+export const LOCK_TYPES = ['rwsem', 'range', 'two-state', 'reader-biased', 'versioned'] as const;
 
 export type LockTypeName = (typeof LOCK_TYPES)[number];
 
 export const enum LockType {
   /** sync/rwsem.ts: many shared or one exclusive, over the whole file. */
   Rwsem,
+  /** sync/range-lock.ts: as an rwsem, but only where pages overlap. */
+  Range,
+  /** sync/two-state.ts: many that fill or many that invalidate. */
+  TwoState,
+  /** sync/reader-biased.ts: an rwsem that a shared hold writes nothing to. */
+  ReaderBiased,
+  /** sync/versioned-rwsem.ts: an rwsem whose exclusive holds change versions. */
+  Versioned,
 }
 
+const RWSEM_HOLDS: readonly Hold[] = ['none', 'shared', 'exclusive'];
+
+const HOLDS_OF: Record<LockTypeName, readonly Hold[]> = {
+  rwsem: RWSEM_HOLDS,
+  range: RWSEM_HOLDS,
+  'two-state': ['none', 'fill', 'invalidate'],
+  'reader-biased': RWSEM_HOLDS,
+  versioned: [...RWSEM_HOLDS, 'validated'],
+};
+
 /** Whether two tasks may not hold a lock of that type at once, over the same pages. */
-export function excludes(_type: LockTypeName, a: Hold, b: Hold): boolean {
-  return a !== 'none' && b !== 'none' && (a === 'exclusive' || b === 'exclusive');
+export function excludes(type: LockTypeName, a: Hold, b: Hold): boolean {
+  if (type === 'two-state') return a !== 'none' && b !== 'none' && a !== b;
+  const isHeld = (hold: Hold) => hold === 'shared' || hold === 'exclusive';
+  return isHeld(a) && isHeld(b) && (a === 'exclusive' || b === 'exclusive');
 }
 
 /** Throws unless locks of the type can be held so. */
 export function checkHold(type: LockTypeName, hold: Hold): void {
-  if (!LOCK_TYPES.includes(type) || !HOLDS.includes(hold)) throw new AssertionError(`no lock ${type} is held ${hold}`);
+  if (!HOLDS_OF[type]?.includes(hold)) throw new AssertionError(`no lock ${type} is held ${hold}`);
 }
 
 export function tryAcquire(
@@ -59,12 +107,20 @@ export function tryAcquire(
   task: Task,
   at: number,
   mode: HoldMode,
-  _first: number,
-  _end: number,
+  first: number,
+  end: number,
 ): boolean {
   switch (type) {
     case LockType.Rwsem:
       return mode === HoldMode.Exclusive ? tryAcquireExclusive(task, at) : tryAcquireShared(task, at);
+    case LockType.Range:
+      return tryAcquireRange(task, at, rangeMode(mode), first, end);
+    case LockType.TwoState:
+      return mode === HoldMode.Invalidate ? tryAcquireInvalidating(task, at) : tryAcquireFilling(task, at);
+    case LockType.ReaderBiased:
+      return mode === HoldMode.Exclusive ? tryAcquireBiasedExclusive(task, at) : tryAcquireBiasedShared(task, at);
+    case LockType.Versioned:
+      return mode === HoldMode.Exclusive ? tryAcquireVersioned(task, at, first, end) : tryAcquireShared(task, at);
   }
 }
 
@@ -73,13 +129,25 @@ export function* acquire(
   task: Task,
   at: number,
   mode: HoldMode,
-  _first: number,
-  _end: number,
+  first: number,
+  end: number,
 ): Routine<void> {
   switch (type) {
     case LockType.Rwsem:
-      if (mode === HoldMode.Exclusive) yield* acquireExclusive(task, at);
-      else yield* acquireShared(task, at);
+      yield* mode === HoldMode.Exclusive ? acquireExclusive(task, at) : acquireShared(task, at);
+      break;
+    case LockType.Range:
+      yield* acquireRange(task, at, rangeMode(mode), first, end);
+      break;
+    case LockType.TwoState:
+      yield* mode === HoldMode.Invalidate ? acquireInvalidating(task, at) : acquireFilling(task, at);
+      break;
+    case LockType.ReaderBiased:
+      yield* mode === HoldMode.Exclusive ? acquireBiasedExclusive(task, at) : acquireBiasedShared(task, at);
+      break;
+    case LockType.Versioned:
+      yield* mode === HoldMode.Exclusive ? acquireVersioned(task, at, first, end) : acquireShared(task, at);
+      break;
   }
 }
 
@@ -88,13 +156,37 @@ export function release(type: LockType, task: Task, at: number, mode: HoldMode):
     case LockType.Rwsem:
       if (mode === HoldMode.Exclusive) releaseExclusive(task, at);
       else releaseShared(task, at);
+      break;
+    case LockType.Range:
+      releaseRange(task, at);
+      break;
+    case LockType.TwoState:
+      if (mode === HoldMode.Invalidate) releaseInvalidating(task, at);
+      else releaseFilling(task, at);
+      break;
+    case LockType.ReaderBiased:
+      if (mode === HoldMode.Exclusive) releaseBiasedExclusive(task, at);
+      else releaseBiasedShared(task, at);
+      break;
+    case LockType.Versioned:
+      if (mode === HoldMode.Exclusive) releaseVersioned(task, at);
+      else releaseShared(task, at);
+      break;
   }
 }
 
 /** Whether the task holds the lock over all of [first, end) so that it keeps those out who take it for a fill. */
-export function holdsAgainstFills(type: LockType, task: Task, at: number, _first: number, _end: number): boolean {
+export function holdsAgainstFills(type: LockType, task: Task, at: number, first: number, end: number): boolean {
   switch (type) {
-    case LockType.Rwsem:
+    case LockType.Range:
+      return holdsRange(task, at, LockMode.Exclusive, first, end);
+    case LockType.TwoState:
+      return isInvalidating(task, at);
+    default:
       return holdsExclusive(task, at);
   }
+}
+
+function rangeMode(mode: HoldMode): LockMode {
+  return mode === HoldMode.Exclusive ? LockMode.Exclusive : LockMode.Shared;
 }

@@ -55,7 +55,7 @@ export class Task {
   readonly exclusiveBlocked: number;
   readonly spinLimit: number;
   readonly yieldsAtLocks: boolean;
-  /** Tasks to wake once a queue lock is dropped (sync/rwsem.ts). */
+  /** Words to wake once a queue lock is dropped (sync/wait-queue.ts). */
   readonly wakes: number[] = [];
   private readonly effect = new Effect();
 

@@ -4,8 +4,8 @@
  * One `SharedArrayBuffer`, seen as 32-bit words (atomics) and 64-bit floats (bytes, times). Regions follow each other in
  * the order of `layoutOf`; all start on a 64-byte line. Words are zero at first, and zero means "none" everywhere.
  *
- *   header │ gates │ threads │ statistics │ page wait queues │ global locks │ journal │ inode hash │ inodes
- *          │ groups │ exclusions │ pins │ open files │ readahead │ requests │ page buckets │ page descriptors │ ghosts
+ *   header │ gates │ threads │ ranges │ versions │ statistics │ page wait queues │ global locks │ journal │ inode hash
+ *          │ inodes │ groups │ exclusions │ pins │ open files │ readahead │ requests │ page buckets │ page descriptors │ ghosts
  *
  * Each region's enum below names its words. "Publishes" is the atomic operation after which other threads may rely on
  * the rest of the record.
@@ -168,10 +168,18 @@ export const enum Thread {
   NodeSince,
   /** Locks held or being taken: pairs of (lock word offset, mode), HELD_MAX of them. */
   Held = 16,
+  /**
+   * Reader-biased locks that this thread holds shared without having touched them: offsets, or 0; BIASED_READS_MAX of them. In a line
+   * of their own. Publishes the hold; who revokes the bias reads them, and sleeps on them.
+   */
+  BiasedReads = 80,
+  /** Turns of this thread at locks whose reader bias is off. */
+  BiasTurn = 84,
   Words = 96,
 }
 
 export const HELD_MAX = 32;
+export const BIASED_READS_MAX = 4;
 
 export const enum ThreadState {
   Free,
@@ -193,11 +201,56 @@ export const enum Rwsem {
   WaitTail,
   /** Leaf mutex of the queue. */
   QueueLock,
-  /** LockRank of the lock; constant. */
+  /** LockRank of the lock; constant. At this place in every type of lock that an inode may have. */
   Rank,
-  Spare,
+  /** Of a reader-biased lock: 0 while readers need not touch it, else until when (sync/reader-biased.ts). */
+  BiasOff,
   Words,
 }
+
+/** A two-state lock (sync/two-state.ts); the rest as in Rwsem. */
+export const enum TwoState {
+  /** Who is inside, as a signed count, above one bit that says that somebody waits. */
+  State,
+  /** Turns handed over; under QueueLock. */
+  Turns,
+}
+
+/** A range lock (sync/range-lock.ts); Rank as in Rwsem. */
+export const enum RangeLock {
+  /** Record of the only holder, from 1; or RANGES_LISTED; or 0. */
+  Sole,
+  /** Records of holders and waiters in the order of their arrival, linked by Range.Next; under QueueLock. */
+  Head = 3,
+  Tail,
+  /** Leaf mutex of the list. */
+  QueueLock,
+}
+
+/** RangeLock.Sole: the holders are on the list. */
+export const RANGES_LISTED = -1;
+
+/**
+ * A range of pages that a thread holds, or waits for. RANGES_MAX for each thread. Written by its own thread before it is
+ * published (in RangeLock.Sole, or on the list), but for the words that say otherwise.
+ */
+export const enum Range {
+  /** RangeState; a waiter sleeps on it. Set to Held by who grants. */
+  State,
+  /** Offset of the lock, or 0: the record is free. */
+  Lock,
+  First,
+  End,
+  Mode,
+  /** Earlier records of the list that conflict; under QueueLock. */
+  Blockers,
+  Next,
+  Previous,
+  Words,
+}
+
+/** Ranges that one thread holds at once. */
+export const RANGES_MAX = 4;
 
 /** A mutex that may sleep (sync/mutex.ts). */
 export const enum Mutex {
@@ -236,6 +289,7 @@ export const enum GlobalLock {
 
 export const BUCKET_LOCKS = 256;
 export const GROUP_LOCKS = 64;
+export const VERSIONS_MAX = 4096;
 export const PAGE_WAIT_QUEUES = 256;
 
 /** The running transaction (journal/). Under the JournalState leaf mutex unless said otherwise. */
@@ -491,6 +545,11 @@ export interface ArenaShape {
 export interface Layout extends ArenaShape {
   gates: number;
   threadRecords: number;
+  /** RANGES_MAX ranges for each thread. */
+  ranges: number;
+  /** Version words of ranges of pages (sync/versions.ts). */
+  versions: number;
+  versionMask: number;
   /** Offset in doubles. */
   statistics: number;
   pageWaits: number;
@@ -530,6 +589,10 @@ export function layoutOf(shape: ArenaShape, gates: number): Layout {
   region(Header.Words);
   const gatesAt = region(gates * Gate.Words);
   const threadRecords = region(shape.threads * Thread.Words);
+  const ranges = region(shape.threads * RANGES_MAX * Range.Words);
+  // In a small cache a word a page at most, so that a page still takes no more than 64 bytes.
+  const versionCount = Math.min(VERSIONS_MAX, powerOfTwoAtLeast(shape.frames / 2 + 1));
+  const versions = region(versionCount);
   const statistics = region(shape.threads * STATISTICS_COLUMNS * 2) / 2;
   const pageWaits = region(PAGE_WAIT_QUEUES);
   const locks = region(GlobalLock.Words);
@@ -552,6 +615,9 @@ export function layoutOf(shape: ArenaShape, gates: number): Layout {
     ...shape,
     gates: gatesAt,
     threadRecords,
+    ranges,
+    versions,
+    versionMask: versionCount - 1,
     statistics,
     pageWaits,
     locks,

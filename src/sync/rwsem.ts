@@ -32,13 +32,15 @@
  */
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
+import { forgetAcquisition, recordAcquisition } from './acquisition.js';
 import type { Arena } from './arena.js';
 import { Rwsem, StoreState, Thread } from './layout.js';
 import { lockLeaf, unlockLeaf } from './leaf.js';
 import { LockMode, type LockRank } from './lockdep.js';
 import { RWSEM_POLICIES, RwsemPolicy, RwsemState } from './rwsem-policy.js';
 import { countLockWait } from './statistics.js';
-import { checkFence, popHeld, pushHeld } from './threads.js';
+import { checkFence, popHeld } from './threads.js';
+import { append, countWaiters, grant, hasOneWaiter, Node, recordOf, unlink, wakeGranted } from './wait-queue.js';
 
 export { RWSEM_POLICIES };
 
@@ -46,15 +48,6 @@ export { RWSEM_POLICIES };
 const HANDOFF_MS = 4;
 /** Readers granted at once. */
 const BATCH_MAX = 256;
-
-/** Thread.NodeGranted. */
-const enum Node {
-  Waiting,
-  /** The lock is the waiter's. */
-  Granted,
-  /** The lock was free: the waiter, the head, tries for itself. */
-  Kicked,
-}
 
 export function initRwsem(arena: Arena, at: number, rank: LockRank): void {
   arena.words.fill(0, at, at + Rwsem.Words);
@@ -148,16 +141,6 @@ function own(words: Int32Array, at: number, thread: number): void {
   words[at + Rwsem.Generation]++;
 }
 
-function recordAcquisition(task: Task, at: number, mode: LockMode, mayInvert: boolean): void {
-  if (task.lockdep !== null) task.lockdep.acquire(task.words[at + Rwsem.Rank], at, mode, mayInvert);
-  pushHeld(task, at, mode);
-}
-
-function forgetAcquisition(task: Task, at: number): void {
-  popHeld(task, at);
-  if (task.lockdep !== null) task.lockdep.release(task.words[at + Rwsem.Rank], at);
-}
-
 /** After a fence a waiter leaves its node in the queue: nobody is granted anything any more. */
 function* acquireSlowly(task: Task, at: number, mode: LockMode): Routine<void> {
   const { words } = task;
@@ -182,7 +165,7 @@ function* acquireSlowly(task: Task, at: number, mode: LockMode): Routine<void> {
 
 /** Queues the task and answers true, or enters after all and answers false. */
 function enqueue(task: Task, at: number, mode: LockMode, since: number): boolean {
-  const { words, record } = task;
+  const { words } = task;
   const blocked = mode === LockMode.Shared ? task.sharedBlocked : task.exclusiveBlocked;
   const step = mode === LockMode.Shared ? RwsemState.ReaderOne : RwsemState.Writer;
   lockLeaf(task, at + Rwsem.QueueLock);
@@ -198,15 +181,7 @@ function enqueue(task: Task, at: number, mode: LockMode, since: number): boolean
     }
     break;
   }
-  words[record + Thread.NodeNext] = 0;
-  words[record + Thread.NodeMode] = mode;
-  words[record + Thread.NodeLock] = at;
-  words[record + Thread.NodeSince] = Math.floor(since) | 0;
-  Atomics.store(words, record + Thread.NodeGranted, Node.Waiting);
-  const tail = words[at + Rwsem.WaitTail];
-  if (tail === 0) words[at + Rwsem.WaitHead] = task.thread + 1;
-  else words[recordOf(task, tail - 1) + Thread.NodeNext] = task.thread + 1;
-  words[at + Rwsem.WaitTail] = task.thread + 1;
+  append(task, at, mode, since);
   unlockLeaf(task, at + Rwsem.QueueLock);
   return true;
 }
@@ -246,12 +221,10 @@ function takeAsHead(task: Task, at: number): boolean {
 function handOver(task: Task, at: number): void {
   // Waiters of a fenced store are woken by the fence, and the queue lock may belong to the dead thread.
   if (task.arena.state === StoreState.Fenced) return;
-  const { wakes } = task;
   lockLeaf(task, at + Rwsem.QueueLock);
   while (!tryHandOver(task, at));
   unlockLeaf(task, at + Rwsem.QueueLock);
-  for (let i = 0; i < wakes.length; i++) task.driver.wake(recordOf(task, wakes[i]) + Thread.NodeGranted, 1);
-  wakes.length = 0;
+  wakeGranted(task);
 }
 
 /** Answers false when the word changed meanwhile. Nothing to do is success: whoever holds the lock now hands over later. */
@@ -301,9 +274,7 @@ function grantReaders(task: Task, at: number, state: number, readers: number): b
     const mode: LockMode = words[record + Thread.NodeMode];
     if (mode === LockMode.Shared) {
       unlink(task, at, before, after);
-      // From here on the node is its task's again.
-      Atomics.store(words, record + Thread.NodeGranted, Node.Granted);
-      task.wakes.push(node - 1);
+      grant(task, node - 1);
       left--;
     } else {
       before = node;
@@ -323,8 +294,7 @@ function grantHead(task: Task, at: number, state: number): boolean {
   own(words, at, head - 1);
   const record = recordOf(task, head - 1);
   unlink(task, at, 0, words[record + Thread.NodeNext]);
-  Atomics.store(words, record + Thread.NodeGranted, Node.Granted);
-  task.wakes.push(head - 1);
+  grant(task, head - 1);
   return true;
 }
 
@@ -332,37 +302,13 @@ function kickHead(task: Task, at: number, state: number): boolean {
   const { words } = task;
   if ((state & RwsemState.Kicked) !== 0) return true;
   if (Atomics.compareExchange(words, at + Rwsem.State, state, state | RwsemState.Kicked) !== state) return false;
-  const head = words[at + Rwsem.WaitHead];
-  Atomics.store(words, recordOf(task, head - 1) + Thread.NodeGranted, Node.Kicked);
-  task.wakes.push(head - 1);
+  const granted = recordOf(task, words[at + Rwsem.WaitHead] - 1) + Thread.NodeGranted;
+  Atomics.store(words, granted, Node.Kicked);
+  task.wakes.push(granted);
   return true;
-}
-
-/** Takes the node between `before` (0: it is the head) and `after` (0: it is the tail) out of the queue. */
-function unlink(task: Task, at: number, before: number, after: number): void {
-  const { words } = task;
-  if (before === 0) words[at + Rwsem.WaitHead] = after;
-  else words[recordOf(task, before - 1) + Thread.NodeNext] = after;
-  if (after === 0) words[at + Rwsem.WaitTail] = before;
-}
-
-function hasOneWaiter(task: Task, at: number): boolean {
-  return task.words[at + Rwsem.WaitHead] === task.words[at + Rwsem.WaitTail];
-}
-
-function countWaiters(task: Task, at: number): number {
-  let waiters = 0;
-  for (let node = task.words[at + Rwsem.WaitHead]; node !== 0; waiters++) {
-    node = task.words[recordOf(task, node - 1) + Thread.NodeNext];
-  }
-  return waiters;
 }
 
 function isLate(task: Task, waiter: number): boolean {
   const since = task.words[recordOf(task, waiter) + Thread.NodeSince];
   return ((Math.floor(task.driver.now()) - since) | 0) >= HANDOFF_MS;
-}
-
-function recordOf(task: Task, thread: number): number {
-  return task.arena.layout.threadRecords + thread * Thread.Words;
 }

@@ -21,7 +21,7 @@ import { assert } from '../assert.js';
 import { StoreError } from '../errors.js';
 import { type Driver, Task } from '../routine/task.js';
 import type { Arena } from './arena.js';
-import { HELD_MAX, Header, Mutex, Pin, Rwsem, StoreState, Thread, ThreadState } from './layout.js';
+import { BIASED_READS_MAX, HELD_MAX, Header, Mutex, Pin, Rwsem, StoreState, Thread, ThreadState } from './layout.js';
 import { LOCK_RANK_NAMES, Lockdep, LockMode } from './lockdep.js';
 
 /** No sleep is longer: after each slice the sleeper looks for dead threads. */
@@ -154,6 +154,16 @@ function replaceHeld(task: Task, at: number, top: number): void {
   assert(false, `thread ${task.thread} releases the lock at ${at}, which it does not hold`);
 }
 
+/** How the task holds the lock, or waits for it; 0 if it does neither. */
+export function holdMode(task: Task, at: number): LockMode | 0 {
+  const { words, record } = task;
+  const first = record + Thread.Held;
+  for (let entry = first + 2 * (words[record + Thread.HeldDepth] - 1); entry >= first; entry -= 2) {
+    if (words[entry] === at) return words[entry + 1];
+  }
+  return 0;
+}
+
 function heldOverflow(task: Task): never {
   assert(false, `thread ${task.thread} holds more than ${HELD_MAX} locks: ${describeHeld(task.arena, task.thread)}`);
 }
@@ -284,6 +294,7 @@ function claimSlot(arena: Arena, host: HostThread | null): number {
     words[record + Thread.HitPin] = 0;
     words[record + Thread.HeldDepth] = 0;
     words[record + Thread.Busy] = 0;
+    words.fill(0, record + Thread.BiasedReads, record + Thread.BiasedReads + BIASED_READS_MAX);
     words[record + Thread.Generation]++;
     words[record + Thread.Start] = host === null ? 0 : host.start;
     Atomics.store(words, record + Thread.Tid, host === null ? 0 : host.tid);

@@ -33,11 +33,20 @@ function blockFor(timeMs: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, timeMs);
 }
 
+interface Death {
+  what: string;
+  hold: string;
+  holdData: object;
+  wait: string;
+  waitData?: object;
+  held: RegExp;
+}
+
 const slotState = (thread: number): number =>
   arena.words[arena.layout.threadRecords + thread * Thread.Words + Thread.State];
 
 describe.runIf(canDetectDeath())('the death of a thread', () => {
-  test.each([
+  test.each<Death>([
     {
       what: 'an rwsem exclusive',
       hold: 'holdRwsem',
@@ -52,23 +61,38 @@ describe.runIf(canDetectDeath())('the death of a thread', () => {
       wait: 'waitRwsem',
       held: /names lock shared$/,
     },
+    ...[
+      ['a range lock', 'range', 'range', /names lock$/],
+      ['a two-state lock as filler', 'filling', 'invalidating', /names lock shared$/],
+      ['a reader-biased rwsem shared, in its own slot', 'biasedShared', 'biasedExclusive', /names lock shared$/],
+    ].map(([what, hold, waitFor, held]) => ({
+      what: what as string,
+      hold: 'holdTyped',
+      holdData: { hold },
+      wait: 'waitTyped',
+      waitData: { wait: waitFor },
+      held: held as RegExp,
+    })),
     { what: 'a mutex', hold: 'holdMutex', holdData: {}, wait: 'waitMutex', held: /inode-table lock$/ },
     { what: 'a leaf mutex', hold: 'holdLeaf', holdData: {}, wait: 'waitLeaf', held: /leaf mutex$/ },
-  ])('holding $what: every waiter gets EOWNERDEAD within a second', async ({ hold, holdData, wait, held }) => {
-    const holder = startJob(hold, 1, holdData);
-    const waiters = [2, 3].map((arrivals) => startJob(wait, arrivals, { exclusive: true }));
-    blockFor(20);
-    const killedAt = nowMs();
-    void holder.worker.terminate();
-    expect(waitForWord(arena, Header.State, StoreState.Fenced, 950)).toBe(true);
-    for (const { report } of waiters) {
-      const { code, message, atMs } = await report;
-      expect(code).toBe('EOWNERDEAD');
-      expect(message).toMatch(held);
-      expect(atMs! - killedAt).toBeLessThan(1000);
-    }
-    expect(() => arena.checkOpen('read')).toThrow(expect.objectContaining({ code: 'ENOTRECOVERABLE' }));
-  });
+  ])(
+    'holding $what: every waiter gets EOWNERDEAD within a second',
+    async ({ hold, holdData, wait, waitData, held }: Death) => {
+      const holder = startJob(hold, 1, holdData);
+      const waiters = [2, 3].map((arrivals) => startJob(wait, arrivals, waitData ?? { exclusive: true }));
+      blockFor(20);
+      const killedAt = nowMs();
+      void holder.worker.terminate();
+      expect(waitForWord(arena, Header.State, StoreState.Fenced, 950)).toBe(true);
+      for (const { report } of waiters) {
+        const { code, message, atMs } = await report;
+        expect(code).toBe('EOWNERDEAD');
+        expect(message).toMatch(held);
+        expect(atMs! - killedAt).toBeLessThan(1000);
+      }
+      expect(() => arena.checkOpen('read')).toThrow(expect.objectContaining({ code: 'ENOTRECOVERABLE' }));
+    },
+  );
 
   test('waiting for a lock counts as holding it', async () => {
     const holder = startJob('holdRwsem', 1, { exclusive: true });

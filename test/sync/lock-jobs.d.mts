@@ -1,2 +1,3 @@
 export const DATA: number;
 export const ARRIVED: number;
+export const RANGE_PAGES: number;
