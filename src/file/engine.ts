@@ -2,7 +2,7 @@
  * The parts of one open store as one thread sees them: what every file operation works with.
  *
  * One engine per thread, built by the store layer when the thread attaches; nothing in it is shared but what its parts
- * keep in the arena. All fields are constant after construction, but for `requestReadahead`.
+ * keep in the arena. All fields are constant after construction, but for the two functions.
  */
 import type { Allocator } from '../allocator/allocator.js';
 import type { Device } from '../device/device.js';
@@ -13,6 +13,7 @@ import type { Metadata } from '../journal/metadata.js';
 import type { Guard } from '../locking/guard.js';
 import type { Frames } from '../pagecache/frames.js';
 import type { PageCache } from '../pagecache/page-cache.js';
+import type { Routine } from '../routine/effect.js';
 import type { Arena } from '../sync/arena.js';
 import { MAX_FILE_PAGES, type Slot } from '../units.js';
 
@@ -51,6 +52,11 @@ export class Engine {
    * window's end for none. It must not sleep, and may drop the request. By default everything is dropped.
    */
   requestReadahead: (slot: Slot, first: number, count: number, marker: number) => void = () => {};
+  /**
+   * Makes the user's bytes present before a page of a write is locked, with the write's locks held: Linux's
+   * fault_in_iov_iter_readable. Buffers of a process are always present; the exploring driver has some that are not.
+   */
+  faultIn: (() => Routine<void>) | null = null;
 
   constructor(parts: EngineParts) {
     this.arena = parts.arena;

@@ -110,6 +110,7 @@ class Writer {
     const coversPage = start === 0 && (n === blockBytes || at + n >= size);
     count(task, Count.WriteMisses);
     for (;;) {
+      if (engine.faultIn !== null) yield* engine.faultIn();
       const frame = yield* this.lockedPage(index, coversPage);
       try {
         if (yield* this.back(frame, index)) {

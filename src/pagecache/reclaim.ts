@@ -267,7 +267,7 @@ export class Reclaim {
     const queue = isSmall ? QueueName.Small : QueueName.Main;
     const frame = queues.tail(queue);
     const page = this.records + frame * Page.Words;
-    const state = words[page + Page.State];
+    const state = Atomics.load(words, page + Page.State);
     const uses = (state & PageFlag.Frequency) / FREQUENCY_ONE;
     queues.remove(frame);
     if ((state & BUSY) !== 0 || state >= PIN_ONE) {

@@ -19,7 +19,11 @@ export const MAY_IMPORT: Record<string, string[]> = {
   store: [
     ...['root', 'sync', 'routine', 'format', 'device', 'pagecache', 'journal', 'allocator', 'inode', 'locking', 'file'],
   ],
-  entry: ['root', 'locking', 'store', 'sync'],
+  explore: [
+    ...['root', 'sync', 'routine', 'format', 'device', 'pagecache', 'journal', 'allocator', 'inode', 'locking', 'file'],
+    'store',
+  ],
+  entry: ['root', 'locking', 'store', 'sync', 'explore'],
   cli: ['entry'],
   workers: ['store', 'bench', 'entry'],
   // Commands of the command line that ship beside it.

@@ -1,0 +1,119 @@
+/**
+ * The look at a world after a schedule: what is left behind, what the files hold, whether the image is whole.
+ *
+ * Runs the engine too, as one more thread, to its end: reads every file as users would, through the cache; makes everything
+ * durable; reads it again from the device; closes the journal; and has the checker go over the image. A wait in it means that
+ * somebody left something held.
+ */
+import type { Engine } from '../file/engine.js';
+import { read } from '../file/read.js';
+import { sizeOf } from '../inode/inode.js';
+import { EffectKind, IoKind, type Routine } from '../routine/effect.js';
+import type { Driver } from '../routine/task.js';
+import { checkDevice } from '../store/check.js';
+import { syncStore } from '../store/sync-all.js';
+import { Header, StoreState } from '../sync/layout.js';
+import { describeHeld, holdsAnything } from '../sync/threads.js';
+import { MAX_FILE_PAGES } from '../units.js';
+import { type LogicalThread, ThreadState } from './logical-thread.js';
+import type { Observer } from './observer.js';
+import { ScheduleFailed } from './verdict.js';
+import type { Actor, World, WorldFile } from './world.js';
+
+/** After everything. */
+const NOW = Number.MAX_SAFE_INTEGER;
+const READS_FROM_CACHE = 'a read afterwards';
+const READS_FROM_DEVICE = 'a read from the device afterwards';
+
+export function audit(world: World, observer: Observer, driver: Driver, threads: readonly LogicalThread[]): void {
+  for (const thread of threads) if (thread.state !== ThreadState.Dead) checkLeftovers(world, thread);
+  if (world.arena.state === StoreState.Fenced) {
+    checkRepair(world);
+    return;
+  }
+  const auditor = world.actor(world.scenario.threads.length, driver);
+  const hasDead = threads.some(({ state }) => state === ThreadState.Dead);
+  for (const file of world.files) readAll(world, observer, auditor, file, READS_FROM_CACHE);
+  if (world.device.hasFailed) return;
+  world.device.heal();
+  const { task, engine } = auditor;
+  runAlone(world, auditor, syncStore(task, engine));
+  for (const file of world.files) {
+    engine.cache.evictRange(task, file.slot, 0, MAX_FILE_PAGES);
+    readAll(world, observer, auditor, file, READS_FROM_DEVICE);
+  }
+  checkCounters(world, engine, hasDead);
+  runAlone(world, auditor, engine.journal.close(task));
+  const { clean, errors } = checkDevice(world.device);
+  if (!clean) throw new ScheduleFailed('check', errors.map(({ message }) => message).join('; '));
+}
+
+function checkLeftovers({ arena }: World, { name, actor }: LogicalThread): void {
+  const { thread } = actor.task;
+  if (arena.state === StoreState.Fenced || !holdsAnything(arena, thread)) return;
+  throw new ScheduleFailed('left-held', `${name} has ended and holds ${describeHeld(arena, thread)}`);
+}
+
+function readAll(world: World, observer: Observer, auditor: Actor, file: WorldFile, by: string): void {
+  const { task, engine, hot } = auditor;
+  const size = sizeOf(world.arena, file.slot);
+  const bytes = new Uint8Array(size);
+  let done = 0;
+  if (size > 0) {
+    done = Math.max(0, hot.readHit(task, file.slot, bytes, 0, size, 0));
+    done += runAlone(world, auditor, read(task, engine, file.slot, null, bytes, done, size - done, done));
+  }
+  observer.saw(file, bytes.subarray(0, done), 0, NOW, NOW, NOW, by);
+}
+
+/** Promises that nobody will keep, and pins that nobody gives back. */
+function checkCounters({ arena }: World, engine: Engine, hasDead: boolean): void {
+  const { words } = arena;
+  if (words[Header.Pins] !== 0) throw new ScheduleFailed('left-held', `${words[Header.Pins]} pins are left`);
+  // What a dead thread had promised itself is known to nobody.
+  if (hasDead) return;
+  for (const [name, word] of [
+    ['blocks are reserved', Header.BlocksReserved],
+    ['pages are dirty', Header.PagesDirty],
+    ['blocks are claimed', Header.ExclusionClaims],
+  ] as const) {
+    if (words[word] !== 0) throw new ScheduleFailed('check', `${words[word]} ${name} after everything was written`);
+  }
+  void engine;
+}
+
+/** A store that a death has fenced is left as it is: what is on the device must be fit to be repaired. */
+function checkRepair({ device }: World): void {
+  device.heal();
+  const { clean, errors } = checkDevice(device, { repair: true, now: 0 });
+  if (!clean)
+    throw new ScheduleFailed('check', `not to be repaired: ${errors.map(({ message }) => message).join('; ')}`);
+}
+
+/** Runs a routine with nobody else there. */
+function runAlone<T>(world: World, { task }: Actor, routine: Routine<T>): T {
+  let answer = 0;
+  let error: unknown;
+  for (;;) {
+    const next = error === undefined ? routine.next(answer) : routine.throw(error);
+    if (next.done === true) return next.value;
+    const { kind, io, device, buffers, positionBytes, lengthBytes, word, expected } = next.value;
+    answer = 0;
+    error = undefined;
+    if (kind === EffectKind.Wait && world.arena.words[word] === expected) {
+      throw new ScheduleFailed(
+        'left-held',
+        `whoever comes afterwards waits for ever: holding ${describeHeld(world.arena, task.thread)}`,
+      );
+    }
+    if (kind !== EffectKind.Io) continue;
+    try {
+      if (io === IoKind.Read) answer = device!.read(buffers, positionBytes);
+      else if (io === IoKind.Write) answer = device!.write(buffers, positionBytes);
+      else if (io === IoKind.Flush) device!.flush();
+      else device!.discard(positionBytes, lengthBytes);
+    } catch (failure) {
+      error = failure;
+    }
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * A logical thread: a generator of the engine, its task, and what it waits for.
+ *
+ * A step is what lies between two yields. A device I/O is two more: the transfer, at any moment while the thread waits for
+ * it, and the going on.
+ */
+import type { Effect, Routine } from '../routine/effect.js';
+import type { Actor } from './world.js';
+
+export const enum ThreadState {
+  /** May take its next step. */
+  Ready,
+  /** Its I/O is in the air: its next step is the transfer. */
+  InFlight,
+  /** Sleeps on a word. */
+  Asleep,
+  Done,
+  /** Ended at a yield, with whatever it held. */
+  Dead,
+}
+
+export class LogicalThread {
+  state: ThreadState = ThreadState.Ready;
+  /** What it yielded last; its task's own object. */
+  effect: Effect | null = null;
+  answer = 0;
+  error: unknown = undefined;
+  /** While asleep: the word, and when it wakes by itself. */
+  word = 0;
+  wakesAtMs = Number.POSITIVE_INFINITY;
+  /** Exclusive acquisitions of the lock that it queues for, when it began; and others' since. */
+  queuedFor = 0;
+  generationAtQueue = 0;
+  bypasses = 0;
+  heldByOthers = 0;
+
+  constructor(
+    readonly index: number,
+    readonly name: string,
+    readonly actor: Actor,
+    readonly routine: Routine<void>,
+    readonly slotFlags: () => number,
+  ) {}
+
+  get isOver(): boolean {
+    return this.state === ThreadState.Done || this.state === ThreadState.Dead;
+  }
+}
