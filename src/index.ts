@@ -11,6 +11,14 @@ export { type CreateOptions, checkStore, createStore } from './store/create-stor
 export type { File } from './store/file.js';
 export { type OpenOptions, openStore } from './store/open-store.js';
 export type { StoreHandle } from './store/session.js';
-export type { FileExtent, FileStat, ListEntry, ListOptions, StoreStatFs } from './store/stat.js';
+export type {
+  FileExtent,
+  FileSegment,
+  FileStat,
+  ListEntry,
+  ListOptions,
+  SegmentKind,
+  StoreStatFs,
+} from './store/stat.js';
 export type { LockStats, StoreStats } from './store/stats.js';
 export type { RunOptions, Store } from './store/store.js';

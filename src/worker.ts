@@ -5,6 +5,14 @@ export { StoreError } from './errors.js';
 export { attachStore } from './store/attach.js';
 export type { PinnedPage } from './store/pinned-page.js';
 export type { StoreHandle } from './store/session.js';
-export type { FileExtent, FileStat, ListEntry, ListOptions, StoreStatFs } from './store/stat.js';
+export type {
+  FileExtent,
+  FileSegment,
+  FileStat,
+  ListEntry,
+  ListOptions,
+  SegmentKind,
+  StoreStatFs,
+} from './store/stat.js';
 export type { SyncFile } from './store/sync-file.js';
 export type { SyncStore } from './store/sync-store.js';

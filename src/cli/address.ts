@@ -38,6 +38,12 @@ export function parseAddress(text: string): Address {
   return { device: address.device, name: address.name };
 }
 
+/** A device, with or without the name of a file: the name is empty then. */
+export function parseExports(text: string): Address {
+  const address = isDevice(text) ? null : split(text);
+  return address === null ? { device: text, name: '' } : { device: address.device, name: address.name };
+}
+
 /**
  * Where a copy reads or writes: `-` is standard input or output; an argument with a colon is `DEVICE:NAME`, unless it is
  * the path of an existing host file and no device is found in it. The name may be empty: the copy supplies it.

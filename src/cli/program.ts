@@ -16,6 +16,7 @@ import { registerLs } from './ls.js';
 import { registerMv } from './mv.js';
 import { registerPunch } from './punch.js';
 import { registerRm } from './rm.js';
+import { registerServe } from './serve.js';
 import { registerStat } from './stat.js';
 import { registerTruncate } from './truncate.js';
 import { UsageError } from './usage-error.js';
@@ -62,6 +63,7 @@ export function createProgram(): Command {
     registerMv,
     registerTruncate,
     registerPunch,
+    registerServe,
     registerCheck,
     registerBench,
     registerCompare,

@@ -1,5 +1,5 @@
 /**
- * Where a file has data and where holes, and where its extents lie.
+ * Where a file has data and where holes, what a range consists of, and where the file's extents lie.
  *
  * Any thread may call, holding nothing. Takes: ExtentMap shared; `extentsOf` writes back first, and takes what that takes.
  *
@@ -58,6 +58,63 @@ export function* nextHole(task: Task, engine: Engine, slot: Slot, positionBytes:
     if (hole < runEnd) return Math.max(positionBytes, hole * blockBytes);
   }
   return size;
+}
+
+export type SegmentKind = 'data' | 'unwritten' | 'hole';
+
+/** A stretch of a file: written, allocated and not written (reads as zeros), or a hole (reads as zeros). In bytes. */
+export interface FileSegment {
+  position: number;
+  length: number;
+  kind: SegmentKind;
+}
+
+/**
+ * What the range consists of, up to the end of the file, in at most `limit` segments; neighbours differ in kind. Nothing is
+ * written back: dirty pages are data.
+ */
+export function* segmentsOf(
+  task: Task,
+  engine: Engine,
+  slot: Slot,
+  positionBytes: number,
+  lengthBytes: number,
+  limit: number,
+): Routine<FileSegment[]> {
+  const { blockBytes } = engine;
+  const endBytes = Math.min(sizeOf(engine.arena, slot), positionBytes + lengthBytes);
+  const list: FileSegment[] = [];
+  if (positionBytes >= endBytes) return list;
+  const end = pageAtOrAfter(endBytes, blockBytes);
+  /** Adds the pages up to `to`; false when the list is full. */
+  const add = (to: number, kind: SegmentKind): boolean => {
+    const last = list[list.length - 1];
+    const position = last === undefined ? positionBytes : last.position + last.length;
+    const stop = Math.min(to * blockBytes, endBytes);
+    if (stop <= position) return true;
+    if (last?.kind === kind) last.length += stop - position;
+    else if (list.length === limit) return false;
+    else list.push({ position, length: stop - position, kind });
+    return true;
+  };
+  const first = pageOf(positionBytes, blockBytes);
+  const dirty = unsavedPages(task, engine, slot, first, end);
+  let next = 0;
+  const run = new BlockRun();
+  for (let page: number = first; page < end; page += run.length) {
+    yield* lookupRun(task, engine, slot, page, end - page, run);
+    const runEnd = page + run.length;
+    const kind = run.kind === RunKind.Written ? 'data' : run.kind === RunKind.Hole ? 'hole' : 'unwritten';
+    while (next < dirty.length && dirty[next] < page) next++;
+    while (kind !== 'data' && next < dirty.length && dirty[next] < runEnd) {
+      const at = dirty[next];
+      let after = at;
+      for (; dirty[next] === after && after < runEnd; next++) after++;
+      if (!add(at, kind) || !add(after, 'data')) return list;
+    }
+    if (!add(runEnd, kind)) return list;
+  }
+  return list;
 }
 
 /** Pages of [first, end) that are dirty or under writeback, ascending. */

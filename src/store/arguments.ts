@@ -46,6 +46,12 @@ export function checkExtentOfBuffer(buffer: Uint8Array, offset: unknown, length:
   return count;
 }
 
+/** The arguments of a transfer at a position, without a default among them. */
+export function checkTransfer(buffer: unknown, offset: unknown, length: unknown, position: unknown): void {
+  checkExtentOfBuffer(checkBuffer(buffer), checkBytes('offset', offset), checkBytes('length', length));
+  checkBytes('position', position);
+}
+
 /** How a file was opened; bits. */
 export const enum Access {
   Read = 1,

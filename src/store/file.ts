@@ -10,17 +10,27 @@ import type { Readable, Writable } from 'node:stream';
 import { StoreError } from '../errors.js';
 import { sizeOf } from '../inode/inode.js';
 import type { Slot } from '../units.js';
-import { Access, type Advice, checkAdvice, checkBuffers, checkBytes, checkPosition } from './arguments.js';
-import { decodeJson, EXTENTS_BATCH, Operation } from './operations.js';
+import {
+  Access,
+  type Advice,
+  checkAdvice,
+  checkBuffers,
+  checkBytes,
+  checkExtentOfBuffer,
+  checkPosition,
+} from './arguments.js';
+import { decodeJson, EXTENTS_BATCH, Operation, SEGMENTS_MAX } from './operations.js';
 import { TRANSFER_BYTES } from './request-ring.js';
 import type { Receive, ServiceClient } from './service-client.js';
 import type { Session } from './session.js';
-import { type FileExtent, type FileStat, statOf } from './stat.js';
+import { type FileExtent, type FileSegment, type FileStat, statOf } from './stat.js';
 import { type ReadStreamOptions, readStream, type WriteStreamOptions, webStream, writeStream } from './streams.js';
 import { APPEND_POSITION, type KeepSize, positiveRange } from './sync-file.js';
 import {
   checkRange,
   dataBytes,
+  type FileData,
+  isIterable,
   type ReadResult,
   readTransfer,
   type TransferOptions,
@@ -31,7 +41,6 @@ import {
 const READ_FILE_BYTES = TRANSFER_BYTES;
 
 type EncodingOption = { encoding?: BufferEncoding | null; signal?: AbortSignal } | BufferEncoding | null;
-type FileData = string | ArrayBufferView | AsyncIterable<string | ArrayBufferView> | Iterable<string | ArrayBufferView>;
 
 export class File {
   private readonly slot: Slot;
@@ -227,6 +236,33 @@ export class File {
       all.push(...batch);
       if (batch.length < EXTENTS_BATCH) return all;
     }
+  }
+
+  /**
+   * What the range consists of, up to the end of the file: data, holes, and what is allocated and not written. At most
+   * `limit` segments, and no more than 8192. Nothing is written back for it.
+   */
+  async segments(position: number | bigint, length: number | bigint, limit = SEGMENTS_MAX): Promise<FileSegment[]> {
+    const [at, count] = checkRange(position, length);
+    const numbers = [at, count, Math.min(limit, SEGMENTS_MAX)];
+    return this.call(Operation.Segments, 'segments', numbers, null, (_numbers, bytes) =>
+      decodeJson<FileSegment[]>(bytes),
+    );
+  }
+
+  /** What is cached, at once: bytes read, fewer where the rest is not there, or -1 where `read` would have to wait. */
+  tryRead(target: Uint8Array, offset: number, length: number, position: number): number {
+    this.checkAccess('read', Access.Read);
+    checkTransfer(target, offset, length, position);
+    return this.session.hot.readHit(this.session.task, this.slot, target, offset, length, position);
+  }
+
+  /** Writes all of it into cached pages, at once, and returns `length`; or nothing, and -1, where `write` would wait. */
+  tryWrite(source: Uint8Array, offset: number, length: number, position: number): number {
+    this.checkAccess('write', Access.Write);
+    checkTransfer(source, offset, length, position);
+    if ((this.access & Access.Append) !== 0) return -1;
+    return this.session.hot.writeHit(this.session.task, this.slot, source, offset, length, position);
   }
 
   createReadStream(options: ReadStreamOptions = {}): Readable {
@@ -442,12 +478,6 @@ export class File {
     // The last reference of a deleted file frees its blocks, which sleeps. A store that is closing does so for all its files.
     if (slot >= 0 && session.isOpen) await this.request(Operation.Close, [], null, ignore);
   }
-}
-
-/** Whether the data come in pieces; a string and a view are one each. */
-function isIterable(data: FileData): data is AsyncIterable<string | ArrayBufferView> {
-  if (typeof data !== 'object' || data === null || ArrayBuffer.isView(data)) return false;
-  return Symbol.asyncIterator in data || Symbol.iterator in data;
 }
 
 function ignore(): void {}

@@ -28,6 +28,7 @@ export const enum Operation {
   NextData,
   NextHole,
   Extents,
+  Segments,
   Stat,
   Unlink,
   Rename,
@@ -55,6 +56,9 @@ export function decodeJson<T>(bytes: Uint8Array): T {
 
 /** Extents that one request carries; a million of them take a few dozen requests. */
 export const EXTENTS_BATCH = 8192;
+
+/** Segments that one request carries. */
+export const SEGMENTS_MAX = 8192;
 
 export class Performer {
   private readonly session: Session;
@@ -149,6 +153,8 @@ export class Performer {
         return 0;
       case Operation.Extents:
         return put(area, encodeJson(file.extentsFrom(n[1], EXTENTS_BATCH)));
+      case Operation.Segments:
+        return put(area, encodeJson(file.segments(n[1], n[2], n[3])));
       default:
         throw new Error(`operation ${operation} is unknown`);
     }

@@ -1,4 +1,6 @@
 /** What the store tells about files and itself: plain objects, as users see them. */
+export type { FileSegment, SegmentKind } from '../file/seek.js';
+
 import { birthtimeOf, blocksOf, ctimeOf, inoOf, mtimeOf, sizeOf } from '../inode/inode.js';
 import type { Slot } from '../units.js';
 import type { Session } from './session.js';

@@ -11,7 +11,7 @@ import { advise, type Advice as FileAdvice } from '../file/advise.js';
 import { fallocate } from '../file/allocate.js';
 import { punchHole, zeroRange } from '../file/punch.js';
 import { read } from '../file/read.js';
-import { extentsOf, nextData, nextHole } from '../file/seek.js';
+import { extentsOf, type FileSegment, nextData, nextHole, segmentsOf } from '../file/seek.js';
 import { collapseRange, insertRange } from '../file/shift.js';
 import { datasync, ErrorCursor, sync } from '../file/sync.js';
 import { truncate } from '../file/truncate.js';
@@ -20,7 +20,7 @@ import { READAHEAD_BYTES_MAX, ReadaheadState } from '../pagecache/readahead.js';
 import type { Routine } from '../routine/effect.js';
 import { OpenFile } from '../sync/layout.js';
 import type { Slot } from '../units.js';
-import { Access, ADVICE, checkAdvice, checkBuffers, checkBytes, checkPosition } from './arguments.js';
+import { Access, ADVICE, checkAdvice, checkBuffers, checkBytes, checkPosition, checkTransfer } from './arguments.js';
 import { PinnedPage } from './pinned-page.js';
 import type { Session } from './session.js';
 import { type FileExtent, type FileStat, statOf } from './stat.js';
@@ -251,6 +251,15 @@ export class SyncFile {
     return this.run('extents', extentsOf(this.task, this.session.engine, this.slot));
   }
 
+  /**
+   * What the range consists of, up to the end of the file: data, holes, and what is allocated and not written. At most
+   * `limit` segments. Nothing is written back for it.
+   */
+  segments(position: number | bigint, length: number | bigint, limit = Number.POSITIVE_INFINITY): FileSegment[] {
+    const [at, count] = checkRange(position, length);
+    return this.run('segments', segmentsOf(this.task, this.session.engine, this.slot, at, count, limit));
+  }
+
   /** Up to `limit` extents from the first that ends behind `position`. */
   extentsFrom(position: number, limit: number): FileExtent[] {
     return this.run('extents', extentsOf(this.task, this.session.engine, this.slot, position, limit));
@@ -262,6 +271,21 @@ export class SyncFile {
     this.checkAccess('pin', Access.Read);
     if (options.write === true) this.checkAccess('pin', Access.Write);
     return this.run('pin', PinnedPage.make(this.session, this.slot, at, options.write === true));
+  }
+
+  /** What is cached: bytes read, fewer where the rest is not there, or -1 where `read` would have to wait. */
+  tryRead(target: Uint8Array, offset: number, length: number, position: number): number {
+    this.checkAccess('read', Access.Read);
+    checkTransfer(target, offset, length, position);
+    return this.session.hot.readHit(this.task, this.slot, target, offset, length, position);
+  }
+
+  /** Writes all of it into cached pages and returns `length`; or nothing, and -1, where `write` would have to wait. */
+  tryWrite(source: Uint8Array, offset: number, length: number, position: number): number {
+    this.checkAccess('write', Access.Write);
+    checkTransfer(source, offset, length, position);
+    if ((this.access & Access.Append) !== 0) return -1;
+    return this.session.hot.writeHit(this.task, this.slot, source, offset, length, position);
   }
 
   createReadStream(options: ReadStreamOptions = {}): Readable {

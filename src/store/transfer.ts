@@ -90,6 +90,19 @@ export function writeTransfer<B>(first: B, second: unknown, third: unknown, posi
   throw invalidArgType('buffer', 'a string or an instance of Buffer, TypedArray, or DataView', first);
 }
 
+/** What `writeFile` takes: all at once, or in pieces. */
+export type FileData =
+  | string
+  | ArrayBufferView
+  | AsyncIterable<string | ArrayBufferView>
+  | Iterable<string | ArrayBufferView>;
+
+/** Whether the data come in pieces; a string and a view are one each. */
+export function isIterable(data: FileData): data is AsyncIterable<string | ArrayBufferView> {
+  if (typeof data !== 'object' || data === null || ArrayBuffer.isView(data)) return false;
+  return Symbol.asyncIterator in data || Symbol.iterator in data;
+}
+
 /** The bytes of what `writeFile` takes whole. */
 export function dataBytes(data: unknown, encoding: BufferEncoding = 'utf8'): Uint8Array {
   return typeof data === 'string' ? Buffer.from(data, encoding) : checkBuffer(data);

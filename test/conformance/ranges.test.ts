@@ -282,6 +282,45 @@ conformance('ranges', (context) => {
     });
   });
 
+  it('tells what a range consists of', async () => {
+    await context.withFile(async (file) => {
+      expect(await file.segments(0, 10 * block)).toEqual([]);
+      await file.truncate(12 * block + 7);
+      await file.write(pattern(2 * block), 0, 2 * block, 2 * block);
+      await file.fallocate(6 * block, 3 * block);
+      await file.write(pattern(10), 0, 10, 7 * block + 5);
+      const whole = [
+        { position: 0, length: 2 * block, kind: 'hole' },
+        { position: 2 * block, length: 2 * block, kind: 'data' },
+        { position: 4 * block, length: 2 * block, kind: 'hole' },
+        { position: 6 * block, length: block, kind: 'unwritten' },
+        { position: 7 * block, length: block, kind: 'data' },
+        { position: 8 * block, length: block, kind: 'unwritten' },
+        { position: 9 * block, length: 3 * block + 7, kind: 'hole' },
+      ];
+      for (const state of ['dirty', 'written']) {
+        expect(await file.segments(0, 2 ** 50), state).toEqual(whole);
+        expect(await file.segments(0, 100 * block, 3), state).toEqual(whole.slice(0, 3));
+        expect(await file.segments(3 * block + 1, 2 * block), state).toEqual([
+          { position: 3 * block + 1, length: block - 1, kind: 'data' },
+          { position: 4 * block, length: block + 1, kind: 'hole' },
+        ]);
+        expect(await file.segments(12 * block + 7, 1), state).toEqual([]);
+        await file.sync();
+      }
+      // Neighbouring extents of one kind are one segment.
+      await file.write(pattern(3 * block), 0, 3 * block, 4 * block);
+      expect(await file.segments(0, 8 * block)).toEqual([
+        { position: 0, length: 2 * block, kind: 'hole' },
+        { position: 2 * block, length: 6 * block, kind: 'data' },
+      ]);
+      for (const bad of ['x', -1, 1.5]) {
+        await expect(Promise.resolve().then(() => file.segments(bad as number, 1))).rejects.toThrow();
+        await expect(Promise.resolve().then(() => file.segments(0, bad as number))).rejects.toThrow();
+      }
+    });
+  });
+
   it('tells its extents', async () => {
     await context.withFile(async (file) => {
       expect(await file.extents()).toEqual([]);
