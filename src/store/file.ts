@@ -16,8 +16,8 @@ import {
   checkAdvice,
   checkBuffers,
   checkBytes,
-  checkExtentOfBuffer,
   checkPosition,
+  checkTransfer,
 } from './arguments.js';
 import { decodeJson, EXTENTS_BATCH, Operation, SEGMENTS_MAX } from './operations.js';
 import { TRANSFER_BYTES } from './request-ring.js';

@@ -8,6 +8,29 @@ import { conformance } from './conformance.js';
 const GIB = 1024 ** 3;
 
 conformance('read and write', (context) => {
+  it('reads and writes at once what is cached, and nothing else', async () => {
+    const block = context.blockBytes;
+    await context.withFile(async (file) => {
+      const bytes = pattern(2 * block);
+      const target = Buffer.alloc(2 * block);
+      await file.truncate(4 * block);
+      expect(await file.tryWrite(bytes, 0, block, 0)).toBe(-1); // no block is promised yet
+      expect(await file.tryRead(target, 0, block, 0)).toBe(-1);
+      await file.write(bytes, 0, 2 * block, 0);
+      expect(await file.tryRead(target, 0, 2 * block, 0)).toBe(2 * block);
+      expectBytes(target, bytes);
+      // Half of it is cached; where reads are atomic, that is nothing.
+      expect([block, -1]).toContain(await file.tryRead(target, 0, 2 * block, block));
+      expect(await file.tryWrite(bytes, 1, block, block / 2)).toBe(block);
+      bytes.copyWithin(block / 2, 1, 1 + block);
+      expectBytes((await context.content(file.name)).subarray(0, 2 * block), bytes);
+      expect(await file.tryRead(target, 0, block, 4 * block)).toBeLessThanOrEqual(0);
+      await expectCode('ERR_OUT_OF_RANGE', () => file.tryRead(target, 1, 2 * block, 0));
+      await expectCode('ERR_OUT_OF_RANGE', () => file.tryWrite(bytes, 0, 1, -1));
+      await expectCode('ERR_INVALID_ARG_TYPE', () => file.tryRead('x' as unknown as Buffer, 0, 1, 0));
+    });
+  });
+
   it('reads back what was written, at any position and length', async () => {
     const { blockBytes } = context;
     await context.withFile(async (file) => {
@@ -330,28 +353,7 @@ conformance(
         await expect(file.writeFile('x', { signal })).rejects.toMatchObject({ name: 'AbortError' });
         expect((await file.stat()).size).toBe(0);
       });
-    
-  it('reads and writes at once what is cached, and nothing else', async () => {
-    await context.withFile(async (file) => {
-      const bytes = pattern(2 * block);
-      const target = Buffer.alloc(2 * block);
-      await file.truncate(4 * block);
-      expect(await file.tryWrite(bytes, 0, block, 0)).toBe(-1); // no block is promised yet
-      expect(await file.tryRead(target, 0, block, 0)).toBe(-1);
-      await file.write(bytes, 0, 2 * block, 0);
-      expect(await file.tryRead(target, 0, 2 * block, 0)).toBe(2 * block);
-      expectBytes(target, bytes);
-      expect(await file.tryRead(target, 0, 2 * block, block)).toBe(block); // the rest is not cached
-      expect(await file.tryWrite(bytes, 1, block, block / 2)).toBe(block);
-      bytes.copyWithin(block / 2, 1, 1 + block);
-      expectBytes((await context.content(file.name)).subarray(0, 2 * block), bytes);
-      expect(await file.tryRead(target, 0, block, 4 * block)).toBeLessThanOrEqual(0);
-      await expectCode('ERR_OUT_OF_RANGE', () => file.tryRead(target, 1, 2 * block, 0));
-      await expectCode('ERR_OUT_OF_RANGE', () => file.tryWrite(bytes, 0, 1, -1));
-      await expectCode('ERR_INVALID_ARG_TYPE', () => file.tryRead('x' as unknown as Buffer, 0, 1, 0));
     });
-  });
-});
   },
   { faces: ['asynchronous'] },
 );
