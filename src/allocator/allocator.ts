@@ -9,15 +9,15 @@
  * 2. A bitmap changes inside a journal handle, under its group's mutex. So after a commit the bitmaps on the device are
  *    exactly what the extent trees and metadata of that transaction say, and BlocksFree in the superblock is their sum.
  * 3. Freed blocks are neither reused nor discarded before the transaction that freed them is durable.
- * 4. Freeing what is not in use, publishing what is not claimed, are assertions.
+ * 4. Publishing what is not claimed is an assertion. Freeing what is not in use is EUCLEAN: the device may say so.
  *
  * Locks: Growth and AllocatorGroup (so: callers may hold an extent-map or the inode table lock), Quarantine for a
  * release. A claim outside a handle may open one and may commit: no lock above a page lock may be held then.
  */
 import { assert } from '../assert.js';
-import { StoreError } from '../errors.js';
+import { corrupt, StoreError } from '../errors.js';
 import { markFree, markUsed, nextFree, nextUsed } from '../format/bitmap.js';
-import { type Geometry, groupLength, groupOf, groupStart } from '../format/geometry.js';
+import { bitmapBlock, type Geometry, groupLength, groupOf, groupStart } from '../format/geometry.js';
 import type { DurableListener, Journal } from '../journal/journal.js';
 import type { Metadata } from '../journal/metadata.js';
 import { type Routine, TIMED_OUT } from '../routine/effect.js';
@@ -152,12 +152,22 @@ export class Allocator implements DurableListener {
     return block.start;
   }
 
-  /** Inside a handle: frees blocks of one group; they are not reusable before the transaction is durable. */
+  /**
+   * Inside a handle: frees blocks of one group; they are not reusable before the transaction is durable. Throws EUCLEAN,
+   * with nothing changed, where the bitmap says that they are free already: what named them, or the bitmap, is damaged.
+   */
   *free(task: Task, start: number, length: number): Routine<void> {
-    const group = this.groupOfRange(start, length);
+    const group = groupOf(this.geometry, start);
+    const first = start - groupStart(this.geometry, group);
+    if (group >= this.groups.initialised || first + length > groupLength(this.geometry, group)) {
+      throw corrupt('extent', start, `${length} blocks that lie in no group`);
+    }
     yield* this.changeBitmap(task, group, (bitmap) => {
-      const first = start - groupStart(this.geometry, group);
-      assert(nextFree(bitmap, 0, first, first + length) === first + length, `blocks ${start}+${length} are not in use`);
+      const free = nextFree(bitmap, 0, first, first + length);
+      if (free < first + length) {
+        const detail = `block ${start + free - first} is free in it, and part of a file or a tree`;
+        throw corrupt('allocation bitmap', bitmapBlock(this.geometry, group), detail);
+      }
       markFree(bitmap, 0, first, length);
       this.groups.addFree(group, length);
       this.quarantine.add(task, group, start, length, this.journal.running);

@@ -281,7 +281,8 @@ export class GroupSearch {
     return Atomics.load(this.words, this.records.groupAt(group) + Group.FreePlusOne) === 0;
   }
 
-  private get initialised(): number {
+  /** Groups that have a bitmap. */
+  get initialised(): number {
     return Atomics.load(this.words, Header.GroupsInitialised);
   }
 }

@@ -1,6 +1,6 @@
 /**
  * A device in memory, for the exploring driver and for tests: one thread, chunks allocated when first written, so that
- * a device of a terabyte costs nothing.
+ * a device of a terabyte costs nothing. A clone shares its chunks until either device writes to them.
  *
  * Hooks see every operation before it happens and may make it fail: throw, and nothing is transferred; return a number
  * of bytes, and only those are transferred before the operation fails with EIO. Failed writes and flushes latch as they
@@ -9,7 +9,7 @@
 import { StoreError } from '../errors.js';
 import type { Device } from './device.js';
 
-const CHUNK_BYTES = 65536;
+const CHUNK_BYTES = 16384;
 
 type TransferHook = (positionBytes: number, lengthBytes: number) => number | undefined | undefined;
 
@@ -30,6 +30,8 @@ export class MemoryDevice implements Device {
   onFlush: (() => void) | undefined;
   onDiscard: ((positionBytes: number, lengthBytes: number) => void) | undefined;
   private readonly chunks = new Map<number, Uint8Array>();
+  /** Chunks that no clone shares. */
+  private readonly own = new Set<number>();
   private latched: StoreError | null = null;
 
   constructor(
@@ -51,7 +53,8 @@ export class MemoryDevice implements Device {
   /** A device with the same content, no hooks and no latched error: what a reboot would find. */
   clone(): MemoryDevice {
     const copy = new MemoryDevice(this.sizeBytes, { readOnly: this.readOnly });
-    for (const [index, chunk] of this.chunks) copy.chunks.set(index, chunk.slice());
+    for (const [index, chunk] of this.chunks) copy.chunks.set(index, chunk);
+    this.own.clear();
     return copy;
   }
 
@@ -59,6 +62,7 @@ export class MemoryDevice implements Device {
     const available = Math.max(0, this.sizeBytes - positionBytes);
     const length = Math.min(lengthOf(buffers), available);
     const allowed = this.onRead?.(positionBytes, length) ?? length;
+    if (buffers.length === 1 && allowed === length && this.readInChunk(buffers[0], positionBytes)) return length;
     this.each(buffers, positionBytes, Math.min(length, allowed), (chunk, at, target, from, count) => {
       if (chunk === undefined) target.fill(0, from, from + count);
       else target.set(chunk.subarray(at, at + count), from);
@@ -80,13 +84,8 @@ export class MemoryDevice implements Device {
     } catch (error) {
       throw this.latch(error);
     }
-    this.each(buffers, positionBytes, Math.min(length, allowed), (chunk, at, source, from, count, index) => {
-      let target = chunk;
-      if (target === undefined) {
-        target = new Uint8Array(CHUNK_BYTES);
-        this.chunks.set(index, target);
-      }
-      target.set(source.subarray(from, from + count), at);
+    this.each(buffers, positionBytes, Math.min(length, allowed), (_chunk, at, source, from, count, index) => {
+      this.writable(index).set(source.subarray(from, from + count), at);
     });
     if (allowed < length) {
       throw this.latch(new StoreError('EIO', { syscall: 'write', detail: `after ${allowed} bytes` }));
@@ -112,10 +111,37 @@ export class MemoryDevice implements Device {
       const index = Math.floor(position / CHUNK_BYTES);
       const at = position - index * CHUNK_BYTES;
       const count = Math.min(CHUNK_BYTES - at, end - position);
-      if (count === CHUNK_BYTES) this.chunks.delete(index);
-      else this.chunks.get(index)?.fill(0, at, at + count);
+      if (count === CHUNK_BYTES) this.forget(index);
+      else if (this.chunks.has(index)) this.writable(index).fill(0, at, at + count);
       position += count;
     }
+  }
+
+  /** The usual case: one buffer, all of it in one chunk that there is. */
+  private readInChunk(target: Uint8Array, positionBytes: number): boolean {
+    const index = Math.floor(positionBytes / CHUNK_BYTES);
+    const at = positionBytes - index * CHUNK_BYTES;
+    const chunk = this.chunks.get(index);
+    if (chunk === undefined || at + target.length > CHUNK_BYTES || positionBytes + target.length > this.sizeBytes) {
+      return false;
+    }
+    target.set(at === 0 && target.length === CHUNK_BYTES ? chunk : chunk.subarray(at, at + target.length));
+    return true;
+  }
+
+  private forget(index: number): void {
+    this.chunks.delete(index);
+    this.own.delete(index);
+  }
+
+  /** The chunk, this device's own from now on. */
+  private writable(index: number): Uint8Array {
+    let chunk = this.chunks.get(index);
+    if (chunk !== undefined && this.own.has(index)) return chunk;
+    chunk = chunk === undefined ? new Uint8Array(CHUNK_BYTES) : chunk.slice();
+    this.chunks.set(index, chunk);
+    this.own.add(index);
+    return chunk;
   }
 
   private checkWritable(syscall: string): void {

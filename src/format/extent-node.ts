@@ -29,6 +29,8 @@ export const enum ExtentEntryAt {
   End = 12,
 }
 
+/** Higher trees are no trees of ours. */
+export const MAX_EXTENT_LEVEL = 15;
 export const ENTRY_BYTES = 12;
 export const ENTRY_WORDS = 3;
 export const NODE_ENTRIES_WORD = (HEADER_BYTES + 8) / 4;

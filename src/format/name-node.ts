@@ -33,6 +33,11 @@ export const enum NameCellAt {
   Name = 5,
 }
 
+/**
+ * Levels of the tree. A node of the smallest block has room for at least 15 of the longest names, and a split leaves it
+ * 7: ten levels are out of reach of any device.
+ */
+export const NAME_LEVELS_MAX = 10;
 const SLOTS = HEADER_BYTES + 16;
 const SLOT_BYTES = 2;
 const CELL_HEADER_BYTES = 5;

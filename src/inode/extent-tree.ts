@@ -25,6 +25,7 @@ import {
   entryUnwritten,
   extentNodeCapacity,
   findExtentEntry,
+  MAX_EXTENT_LEVEL,
   NODE_ENTRIES_WORD,
   openEntries,
   setChild,
@@ -49,8 +50,6 @@ import { slotAt } from './inode.js';
  * take four.
  */
 const LEVELS = 4;
-/** Heights beyond this are no tree of ours. */
-export const MAX_HEIGHT = 15;
 /** Blocks that `makeRoom` and an insertion may dirty: the record; per level a node, its new sibling, an allocation; a pushed-down root. */
 export const CREDITS_GROW = 1 + LEVELS * (2 + ALLOCATE_METADATA_CREDITS) + 1 + ALLOCATE_METADATA_CREDITS;
 /** Blocks that taking entries out of one leaf may dirty: the record; per level a node, its sibling and what freeing one takes. */
@@ -131,7 +130,7 @@ export class ExtentTree {
     path.heads[0] = path.record + RECORD_LEVEL_WORD;
     path.bases[0] = path.record + RECORD_ENTRIES_WORD;
     const height = path.height(0);
-    if (height > MAX_HEIGHT || path.count(0) > this.rootMax || (height > 0 && path.count(0) === 0)) {
+    if (height > MAX_EXTENT_LEVEL || path.count(0) > this.rootMax || (height > 0 && path.count(0) === 0)) {
       throw this.corrupted(slot, this.arena.unsigned[at + Inode.RecordBlock], 'impossible root');
     }
     for (let level = 0; ; level++) {
@@ -276,7 +275,7 @@ export class ExtentTree {
     // The highest node that cannot stay as it is; 0 when the root is pushed down.
     let top = depth;
     while (top > 0 && path.count(top - 1) === this.capacity(top - 1)) top--;
-    assert(top > 0 || path.height(0) < MAX_HEIGHT, 'the extent tree is too high');
+    assert(top > 0 || path.height(0) < MAX_EXTENT_LEVEL, 'the extent tree is too high');
     const fresh = yield* this.allocateNodes(task, slot, path, depth - top + 1);
     if (top === 0) this.pushRootDown(task, path, fresh.pop()!);
     for (let level = top === 0 ? 2 : top; level <= path.depth; level++) this.split(task, path, level, fresh.pop()!);

@@ -15,8 +15,8 @@
  */
 
 import { ALLOCATE_METADATA_CREDITS, type Allocator } from '../allocator/allocator.js';
-import { assert } from '../assert.js';
 import { corrupt, StoreError } from '../errors.js';
+import { rootProblem } from '../format/block-content.js';
 import { BlockKind } from '../format/block-header.js';
 import {
   clearInodeRecord,
@@ -42,7 +42,7 @@ import { GlobalLock, Header, Inode, InodeFlag } from '../sync/layout.js';
 import { lockLeaf, unlockLeaf } from '../sync/leaf.js';
 import { lockMutex, unlockMutex } from '../sync/mutex.js';
 import { acquireExclusive, acquireShared, releaseExclusive, releaseShared, tryAcquireShared } from '../sync/rwsem.js';
-import type { Frame, Slot } from '../units.js';
+import { type Frame, MAX_FILE_PAGES, type Slot } from '../units.js';
 import { CREDITS_INSERT, type ExtentMap } from './extent-map.js';
 import { INODE_TABLE_INO, INODE_TABLE_SLOT, mapLockAt, setSize, slotAt } from './inode.js';
 import type { InodeSlots } from './inode-slots.js';
@@ -119,6 +119,7 @@ export class InodeRecords {
       loadInodeRecord(this.frames.view(frame), offset, record);
       if ((record.flags & RecordFlag.Used) === 0) throw corrupt('inode block', block, `inode ${ino} is not in use`);
       if (record.ino !== ino) throw corrupt('inode block', block, `inode ${record.ino} in the place of ${ino}`);
+      this.verify(frame, block, offset, record);
       this.setUp(task, slot, block, offset, record);
     } finally {
       this.metadata.put(frame);
@@ -129,9 +130,20 @@ export class InodeRecords {
   loadTable(task: Task, recordOffset: number): void {
     const record = new InodeRecord();
     loadInodeRecord(this.frames.view(this.journal.superblockFrame), recordOffset, record);
+    this.verify(this.journal.superblockFrame, 0, recordOffset, record);
     this.arena.unsigned[slotAt(this.arena, INODE_TABLE_SLOT) + Inode.Ino] = record.ino;
     this.setUp(task, INODE_TABLE_SLOT, 0, recordOffset, record);
     Atomics.store(this.arena.words, slotAt(this.arena, INODE_TABLE_SLOT) + Inode.Refs, 1);
+  }
+
+  /** Throws EUCLEAN for a record that no walk may rely on. */
+  private verify(frame: Frame, block: number, offset: number, record: InodeRecord): void {
+    const view = this.frames.view(frame);
+    const words = new Uint32Array(view.buffer, view.byteOffset, this.frames.blockBytes / 4);
+    let wrong = rootProblem(words, view, offset, this.arena.unsigned[Header.Blocks]);
+    if (record.sizeBytes > MAX_FILE_PAGES * this.frames.blockBytes) wrong ??= `a size of ${record.sizeBytes} bytes`;
+    if (wrong === null) return;
+    throw corrupt(block === 0 ? 'superblock' : 'inode block', block, `inode ${record.ino}: ${wrong}`);
   }
 
   private setUp(task: Task, slot: Slot, block: number, offset: number, record: InodeRecord): void {
@@ -193,7 +205,9 @@ export class InodeRecords {
     const offset = inodeRecordOffset(ino, this.perBlock);
     const record = new InodeRecord();
     loadInodeRecord(view, offset, record);
-    if (record.flags !== 0) throw corrupt('inode block', block, `inode ${ino} is in use and on the free list`);
+    if (record.flags !== 0 || !this.enter(task, slot, ino)) {
+      throw corrupt('inode block', block, `inode ${ino} is in use and on the free list`);
+    }
     this.arena.unsigned[Header.InodeFreeHead] = record.next;
     const now = task.driver.now();
     record.ino = ino;
@@ -209,8 +223,14 @@ export class InodeRecords {
     clearInodeRecord(view, offset);
     storeInodeRecord(view, offset, record);
     this.journal.dirty(task, frame);
-    assert(this.slots.enter(task, slot, ino) === slot, `inode ${ino} is in core and on the free list`);
     this.setUp(task, slot, block, offset, record);
+  }
+
+  /** False where the number is in core already: a damaged name led somebody to the free record. */
+  private enter(task: Task, slot: Slot, ino: number): boolean {
+    const entered = this.slots.enter(task, slot, ino);
+    if (entered !== slot) this.slots.drop(entered);
+    return entered === slot;
   }
 
   /** Adds blocks of free records to the inode table, where its free list is empty. ENOSPC when not even one is left. */

@@ -13,6 +13,7 @@ import {
   copyName,
   insertName,
   moveNames,
+  NAME_LEVELS_MAX,
   nameCellBytes,
   nameNodeCount,
   nextNameNode,
@@ -22,7 +23,7 @@ import {
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import { type Frame, MAX_NAME_BYTES } from '../units.js';
-import { NAME_LEVELS_MAX, type NamePath, type NameTree } from './name-tree.js';
+import type { NamePath, NameTree } from './name-tree.js';
 
 const LONGEST_CELL_BYTES = nameCellBytes(MAX_NAME_BYTES);
 const NO_BYTES = new Uint8Array(0);

@@ -17,6 +17,7 @@ import {
   findChild,
   findName,
   initNameNode,
+  NAME_LEVELS_MAX,
   nameNodeCount,
   nameNodeFree,
   nameNodeLevel,
@@ -33,11 +34,6 @@ import type { Arena } from '../sync/arena.js';
 import { Header } from '../sync/layout.js';
 import type { Frame } from '../units.js';
 
-/**
- * Levels of the tree. A node of the smallest block has room for at least 15 of the longest names, and a split leaves it
- * 7: ten levels are out of reach of any device.
- */
-export const NAME_LEVELS_MAX = 10;
 const NO_FRAME = 0 as Frame;
 
 /** The nodes from the root (depth 0) to a leaf, pinned. Reused. */

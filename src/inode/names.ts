@@ -190,8 +190,8 @@ export class Names {
         tree.put(frame);
         frame = 0 as Frame;
         frame = yield* tree.load(task, next, 0);
-        // Names only rise along the chain, so it cannot lead in circles.
-        if (tree.count(frame) === 0 || compareName(tree.bytes(frame), tree.at(frame), 0, low, low.length) <= 0) {
+        // Names only rise along the chain, so it cannot lead in circles; nor, from one call to the next, back to the start.
+        if (tree.count(frame) === 0 || !isAbove(tree, frame, low) || !isAbove(tree, frame, start)) {
           throw corrupt('name node', next, 'its names are not above those of the leaf before it');
         }
         index = 0;
@@ -248,6 +248,11 @@ function step(tree: NameTree, frame: Frame, level: number, key: Uint8Array): num
   if (level > 0) return nameValue(bytes, at, findChild(bytes, at, key, key.length));
   const found = findName(bytes, at, key, key.length);
   return found < 0 ? 0 : nameValue(bytes, at, found);
+}
+
+/** Whether the leaf's first name is above `name`. */
+function isAbove(tree: NameTree, frame: Frame, name: Uint8Array): boolean {
+  return compareName(tree.bytes(frame), tree.at(frame), 0, name, name.length) > 0;
 }
 
 function startsWith(bytes: Uint8Array, start: number, length: number, prefix: Uint8Array): boolean {

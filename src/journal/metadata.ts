@@ -12,6 +12,7 @@
  */
 import { assert, unreachable } from '../assert.js';
 import { corrupt, StoreError } from '../errors.js';
+import { contentProblem } from '../format/block-content.js';
 import { type BlockKind, HeaderAt, kindName, verifyBlock, writeHeader } from '../format/block-header.js';
 import { SUPERBLOCK_BLOCK } from '../format/geometry.js';
 import { verifySuperblock } from '../format/superblock.js';
@@ -117,10 +118,15 @@ export class Metadata implements MappingOperations {
 
   /** Throws EUCLEAN unless the bytes just read are an intact metadata block, of whatever kind; the cause is the reason. */
   verify(bytes: Uint8Array, block: number): void {
-    const reason = block === SUPERBLOCK_BLOCK ? verifySuperblock(bytes, block) : verifyBlock(bytes, block);
-    if (reason === null) return;
     const kind = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(HeaderAt.Kind, true);
+    const reason = this.problem(bytes, block, kind);
+    if (reason === null) return;
     throw Object.assign(corrupt(structureName(kind), block, reason), { cause: reason });
+  }
+
+  private problem(bytes: Uint8Array, block: number, kind: number): string | null {
+    if (block === SUPERBLOCK_BLOCK) return verifySuperblock(bytes, block);
+    return verifyBlock(bytes, block) ?? contentProblem(bytes, kind, this.cache.arena.unsigned[Header.Blocks]);
   }
 
   private *fill(task: Task, block: number, kind: BlockKind): Routine<void> {

@@ -5,7 +5,7 @@
  * One thread, the only user of the device. I/O errors are thrown as the device throws them; what is short (a truncated
  * image) is an EIO.
  */
-import { allocateAligned } from '../device/aligned-memory.js';
+import { carveAligned } from '../device/aligned-memory.js';
 import type { Device } from '../device/device.js';
 import { StoreError } from '../errors.js';
 
@@ -15,35 +15,22 @@ export class BlockBuffer {
   readonly view: DataView;
   readonly words: Uint32Array;
 
-  /** On `lengthBytes` of aligned memory, from `offset`; by default of its own. */
-  constructor(lengthBytes: number, memory: Uint8Array = allocateAligned(lengthBytes), offset = 0) {
-    const at = memory.byteOffset + offset;
-    this.bytes = new Uint8Array(memory.buffer, at, lengthBytes);
-    this.view = new DataView(memory.buffer, at, lengthBytes);
-    this.words = new Uint32Array(memory.buffer, at, lengthBytes / 4);
+  constructor(lengthBytes: number) {
+    this.bytes = carveAligned(lengthBytes);
+    const { buffer, byteOffset } = this.bytes;
+    this.view = new DataView(buffer, byteOffset, lengthBytes);
+    this.words = new Uint32Array(buffer, byteOffset, lengthBytes / 4);
   }
 }
 
-/** Buffers made at once: aligned memory costs a system call or two, however little it is. */
-const SLAB_BLOCKS = 16;
-
 export class DeviceBlocks {
-  private slab: Uint8Array = new Uint8Array(0);
-  private slabUsed = 0;
-
   constructor(
     readonly device: Device,
     readonly blockBytes: number,
   ) {}
 
   buffer(): BlockBuffer {
-    if (this.slabUsed === this.slab.length) {
-      this.slab = allocateAligned(SLAB_BLOCKS * this.blockBytes);
-      this.slabUsed = 0;
-    }
-    const offset = this.slabUsed;
-    this.slabUsed += this.blockBytes;
-    return new BlockBuffer(this.blockBytes, this.slab, offset);
+    return new BlockBuffer(this.blockBytes);
   }
 
   read(block: number, into: BlockBuffer): void {

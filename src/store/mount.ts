@@ -7,7 +7,7 @@
  * attach in between, with a `Session` on the handle.
  */
 import { initAllocator } from '../allocator/allocator.js';
-import { allocateAligned } from '../device/aligned-memory.js';
+import { allocateAligned, carveAligned } from '../device/aligned-memory.js';
 import type { Device } from '../device/device.js';
 import type { HostDeviceHandle } from '../device/host-device.js';
 import { describeSignature, detectSignature } from '../device/signature.js';
@@ -29,12 +29,21 @@ import { Frames } from '../pagecache/frames.js';
 import { POINTS } from '../routine/points.js';
 import type { Driver } from '../routine/task.js';
 import { Arena } from '../sync/arena.js';
-import { type ArenaShape, GlobalLock, HEADER_MAGIC, Header, HeaderFlag, layoutOf, StoreState } from '../sync/layout.js';
+import {
+  type ArenaShape,
+  GlobalLock,
+  HEADER_MAGIC,
+  Header,
+  HeaderFlag,
+  type Layout,
+  layoutOf,
+  StoreState,
+} from '../sync/layout.js';
 import { LockRank } from '../sync/lockdep.js';
 import { initMutex } from '../sync/mutex.js';
 import { initRwsem } from '../sync/rwsem.js';
 import { RequestRing } from './request-ring.js';
-import { makeHandle, Session } from './session.js';
+import { makeHandle, Session, type StoreHandle } from './session.js';
 import { syncStore } from './sync-all.js';
 
 export interface MountPlan {
@@ -55,6 +64,8 @@ export interface MountPlan {
   policy: number;
   verify: boolean;
   random: () => number;
+  /** Of an earlier mount with the same plan, unmounted since: its memory is used again where it fits. */
+  memory?: StoreHandle | undefined;
 }
 
 /**
@@ -78,15 +89,17 @@ export function mount(device: Device, shared: HostDeviceHandle | null, plan: Mou
     const detail = `a cache of ${plan.cacheBytes} bytes is too small: at least ${least}`;
     throw new StoreError('EINVAL', { syscall: 'open', path, detail });
   }
-  const arena = layArena(superblock, frames, plan);
+  const layout = planLayout(superblock, frames, plan);
+  const used = fitting(plan.memory, layout, superblock);
+  const arena = layArena(superblock, layout, plan, used?.arena);
   const handle = makeHandle({
     path,
     scheme: plan.scheme,
     layout: arena.layout,
     arena: arena.buffer,
-    frames: Frames.allocate(frames, superblock.blockBytes),
-    commit: allocateAligned(plan.commitBytes).buffer,
-    transfer: RequestRing.allocateTransfer(plan.shape.requests),
+    frames: used?.frames ?? Frames.allocate(frames, superblock.blockBytes),
+    commit: used?.commit ?? allocateAligned(plan.commitBytes).buffer,
+    transfer: used?.transfer ?? RequestRing.allocateTransfer(plan.shape.requests),
     device: shared,
     geometry: geometryOf(superblock),
     limits: { dirtyRatio: plan.dirtyRatio, dirtyExpireMs: plan.dirtyExpireMs },
@@ -114,7 +127,7 @@ export function unmount(session: Session): void {
 
 /** The verified superblock of a store that was closed cleanly. */
 function loadSuperblock(path: string, device: Device): Superblock {
-  const bytes = allocateAligned(SUPERBLOCK_BYTES);
+  const bytes = carveAligned(SUPERBLOCK_BYTES);
   const count = device.sizeBytes >= SUPERBLOCK_BYTES ? device.read([bytes], 0) : 0;
   if (count < SUPERBLOCK_BYTES || !hasSuperblockMagic(bytes)) {
     const found = device.sizeBytes >= SUPERBLOCK_BYTES ? detectSignature(device) : null;
@@ -134,9 +147,15 @@ function loadSuperblock(path: string, device: Device): Superblock {
   return superblock;
 }
 
-/** A fresh arena whose header and locks are ready, in state Opening. */
-function layArena(superblock: Superblock, frames: number, plan: MountPlan): Arena {
-  const layout = layoutOf(
+/** The handle, if its memory is laid out like that. */
+function fitting(memory: StoreHandle | undefined, layout: Layout, superblock: Superblock): StoreHandle | null {
+  if (memory === undefined || memory.geometry.blockBytes !== superblock.blockBytes) return null;
+  const { words, frames, groups } = memory.layout;
+  return words === layout.words && frames === layout.frames && groups === layout.groups ? memory : null;
+}
+
+function planLayout(superblock: Superblock, frames: number, plan: MountPlan): Layout {
+  return layoutOf(
     {
       ...plan.shape,
       frames,
@@ -146,12 +165,17 @@ function layArena(superblock: Superblock, frames: number, plan: MountPlan): Aren
     },
     POINTS.length,
   );
-  const buffer = Arena.allocate(layout);
+}
+
+/** An arena whose header and locks are ready, in state Opening. */
+function layArena(superblock: Superblock, layout: Layout, plan: MountPlan, used: SharedArrayBuffer | undefined): Arena {
+  const buffer = used ?? Arena.allocate(layout);
   const words = new Int32Array(buffer);
+  if (used !== undefined) words.fill(0);
   words[Header.Magic] = HEADER_MAGIC;
   words[Header.State] = StoreState.Opening;
   words[Header.BlockBytes] = superblock.blockBytes;
-  words[Header.Frames] = frames;
+  words[Header.Frames] = layout.frames;
   words[Header.Threads] = plan.shape.threads;
   words[Header.Flags] = (plan.verify ? HeaderFlag.Verify : 0) | (plan.readOnly ? HeaderFlag.ReadOnly : 0);
   words[Header.RwsemPolicy] = plan.policy;

@@ -31,14 +31,14 @@ beforeEach(() => {
 /** A new metadata block with `mark` in its body; inside a handle. */
 function* addBlock(task: Task, mark: number): Routine<number> {
   const block = yield* world.allocator.allocateMetadata(task, 100);
-  const frame = yield* world.metadata.create(task, block, BlockKind.ExtentNode, 7);
+  const frame = yield* world.metadata.create(task, block, BlockKind.Inodes, 7);
   world.frames.bytes(frame)[100] = mark;
   world.metadata.put(frame);
   return block;
 }
 
 function* setMark(task: Task, block: number, mark: number): Routine<void> {
-  const frame = yield* world.metadata.get(task, block, BlockKind.ExtentNode);
+  const frame = yield* world.metadata.get(task, block, BlockKind.Inodes);
   world.frames.bytes(frame)[100] = mark;
   world.journal.dirty(task, frame);
   world.metadata.put(frame);
@@ -65,7 +65,7 @@ describe('a commit', () => {
     expect(superblockOn(device, 0).blocksFree).toBe(before.blocksFree);
     world.run(world.journal.commit(world.task));
     expect(markOn(block)).toBe(42);
-    expect(verifyBlock(readBlock(device, block), block, BlockKind.ExtentNode)).toBeNull();
+    expect(verifyBlock(readBlock(device, block), block, BlockKind.Inodes)).toBeNull();
     const after = superblockOn(device, 0);
     expect(after.blocksFree).toBe(before.blocksFree - 1);
     expect(after.transaction).toBe(before.transaction + 1);
@@ -76,7 +76,7 @@ describe('a commit', () => {
   test('survives reopening', () => {
     const block = addCommitted(9);
     world = makeAllocWorld(device.clone());
-    const frame = world.run(world.metadata.get(world.task, block, BlockKind.ExtentNode));
+    const frame = world.run(world.metadata.get(world.task, block, BlockKind.Inodes));
     expect(world.frames.bytes(frame)[100]).toBe(9);
   });
 
@@ -116,7 +116,7 @@ describe('a commit', () => {
     });
     world.run(world.journal.commit(world.task));
     expect(markOn(block)).toBe(0);
-    expect(world.metadata.tryGet(world.task, block, BlockKind.ExtentNode)).toBe(0);
+    expect(world.metadata.tryGet(world.task, block, BlockKind.Inodes)).toBe(0);
   });
 
   test('writes neighbouring blocks together', () => {
@@ -326,7 +326,7 @@ describe('a failed commit', () => {
     expect(world.journal.failed).toBe(true);
     expect(() => world.run(world.journal.begin(world.task, 1))).toThrow(/EIO.*journal stopped/);
     expect(() => world.run(world.journal.commit(world.task))).toThrow(/EIO/);
-    const frame = world.run(world.metadata.get(world.task, block, BlockKind.ExtentNode));
+    const frame = world.run(world.metadata.get(world.task, block, BlockKind.Inodes));
     expect(world.frames.bytes(frame)[100]).toBe(2);
     expect(dirtyBlocks()).toBeGreaterThanOrEqual(dirty);
     expect(world.task.handleDepth).toBe(0);

@@ -16,7 +16,7 @@ beforeEach(() => {
   world = makeAllocWorld(device);
   block = world.inHandle(4, function* () {
     const added = yield* world.allocator.allocateMetadata(world.task, 0);
-    world.metadata.put(yield* world.metadata.create(world.task, added, BlockKind.ExtentNode, 3));
+    world.metadata.put(yield* world.metadata.create(world.task, added, BlockKind.Inodes, 3));
     return added;
   });
   world.run(world.journal.commit(world.task));
@@ -34,40 +34,40 @@ function flip(number: number, byte: number): void {
 
 describe('get', () => {
   test('reads a block once, and tryGet finds it afterwards', () => {
-    expect(world.metadata.tryGet(world.task, block, BlockKind.ExtentNode)).toBe(0);
-    const frame = get(block, BlockKind.ExtentNode);
+    expect(world.metadata.tryGet(world.task, block, BlockKind.Inodes)).toBe(0);
+    const frame = get(block, BlockKind.Inodes);
     device.onRead = () => {
       throw new Error('read again');
     };
-    expect(get(block, BlockKind.ExtentNode)).toBe(frame);
-    expect(world.metadata.tryGet(world.task, block, BlockKind.ExtentNode)).toBe(frame);
+    expect(get(block, BlockKind.Inodes)).toBe(frame);
+    expect(world.metadata.tryGet(world.task, block, BlockKind.Inodes)).toBe(frame);
     const pins = world.arena.words[world.arena.layout.pageRecords + frame * Page.Words + Page.State] >> 12;
     expect(pins).toBe(3);
   });
 
   test.each([
-    ['a flipped bit in the body', 200, /EUCLEAN.*extent node at block \d+: checksum/],
-    ['a flipped bit in the kind', 1, /EUCLEAN.*extent node at block \d+: no known block kind/],
-    ['a flipped bit in the block number', 8, /EUCLEAN.*extent node at block \d+/],
+    ['a flipped bit in the body', 200, /EUCLEAN.*inode block at block \d+: checksum/],
+    ['a flipped bit in the kind', 1, /EUCLEAN.*inode block at block \d+: no known block kind/],
+    ['a flipped bit in the block number', 8, /EUCLEAN.*inode block at block \d+/],
   ])('names structure and block of %s', (_name, byte, message) => {
     flip(block, byte);
-    expect(() => get(block, BlockKind.ExtentNode)).toThrow(message);
-    expect(() => get(block, BlockKind.ExtentNode)).toThrow(new RegExp(`block ${block}`));
+    expect(() => get(block, BlockKind.Inodes)).toThrow(message);
+    expect(() => get(block, BlockKind.Inodes)).toThrow(new RegExp(`block ${block}`));
     flip(block, byte);
-    expect(get(block, BlockKind.ExtentNode)).not.toBe(0);
+    expect(get(block, BlockKind.Inodes)).not.toBe(0);
   });
 
   test('refuses another kind, from the device and from the cache', () => {
     for (let i = 0; i < 2; i++) {
-      expect(() => get(block, BlockKind.NameNode)).toThrow(/EUCLEAN.*name node at block \d+: extent node found/);
+      expect(() => get(block, BlockKind.NameNode)).toThrow(/EUCLEAN.*name node at block \d+: inode block found/);
       expect(world.metadata.tryGet(world.task, block, BlockKind.NameNode)).toBe(0);
     }
   });
 
   test('refuses a block that was copied elsewhere, and one past the end', () => {
     device.write([readBlock(device, block)], 700 * BLOCK_BYTES);
-    expect(() => get(700, BlockKind.ExtentNode)).toThrow(/extent node at block 700: belongs to block/);
-    expect(() => get(1024, BlockKind.ExtentNode)).toThrow(/extent node at block 1024: past the end/);
+    expect(() => get(700, BlockKind.Inodes)).toThrow(/inode block at block 700: belongs to block/);
+    expect(() => get(1024, BlockKind.Inodes)).toThrow(/inode block at block 1024: past the end/);
     expect(() => get(900, BlockKind.Bitmap)).toThrow(/allocation bitmap at block 900/);
   });
 
@@ -89,14 +89,14 @@ describe('create and forget', () => {
   });
 
   test('a forgotten block keeps its content for who has it pinned, and is read anew', () => {
-    const frame = get(block, BlockKind.ExtentNode);
+    const frame = get(block, BlockKind.Inodes);
     world.inHandle(1, function* () {
       world.frames.bytes(frame as never)[500] = 1;
       world.journal.dirty(world.task, frame as never);
       yield* world.metadata.forget(world.task, block);
     });
     expect(world.frames.bytes(frame as never)[500]).toBe(1);
-    const again = get(block, BlockKind.ExtentNode);
+    const again = get(block, BlockKind.Inodes);
     expect(again).not.toBe(frame);
     expect(world.frames.bytes(again as never)[500]).toBe(0);
     world.metadata.put(frame as never);

@@ -49,6 +49,11 @@ export interface WorldOptions {
   frames?: number;
   dirtyRatio?: number;
   verify?: boolean;
+  /** Entries of an extent node, for deep trees of few extents. */
+  maxEntries?: number;
+  blocksPerGroup?: number;
+  /** What the engine leaves to chance; by default it differs from run to run. */
+  random?: () => number;
 }
 
 /** One logical thread's engine. */
@@ -65,21 +70,25 @@ export class FileWorld {
   readonly task: Task;
   readonly engine: Engine;
   readonly hot: HotPath;
-  private readonly namespace: Namespace;
+  readonly namespace: Namespace;
   private readonly frames: SharedArrayBuffer[];
   private readonly commit: SharedArrayBuffer;
+  private readonly maxEntries: number | undefined;
+  private readonly random: (() => number) | undefined;
   private readonly scheme: SchemeName;
   private readonly dirtyRatio: number;
   private files = 0;
 
   constructor(options: WorldOptions = {}, device?: MemoryDevice) {
     const { scheme = 'invalidate-lock', blockBytes = 4096, blocks = 1024, frames = 256, dirtyRatio = 0.5 } = options;
+    this.maxEntries = options.maxEntries;
+    this.random = options.random;
     this.scheme = scheme;
     this.blockBytes = blockBytes;
     this.dirtyRatio = dirtyRatio;
     this.commit = new SharedArrayBuffer(512 * blockBytes);
     this.device = device ?? new MemoryDevice(blocks * blockBytes);
-    if (device === undefined) format(this.device, blockBytes);
+    if (device === undefined) format(this.device, blockBytes, options.blocksPerGroup);
     const superblock = this.superblock();
     this.arena = makeArena({
       verify: options.verify ?? true,
@@ -117,6 +126,7 @@ export class FileWorld {
     const { device, blockBytes } = this;
     const arena = new Arena(this.arena.buffer, this.arena.layout);
     const driver = new BlockingDriver(arena);
+    if (this.random !== undefined) driver.random = this.random;
     const task = attachThread(arena, driver);
     const frames = new Frames(this.frames, blockBytes, arena.layout.frames);
     const limits = { dirtyRatio: this.dirtyRatio, dirtyExpireMs: 30_000 };
@@ -125,7 +135,8 @@ export class FileWorld {
     const journal = new Journal(arena, cache, device, this.commit, blockBytes);
     const metadata = new Metadata(journal);
     const allocator = new Allocator(arena, journal, metadata, this.superblock());
-    const extents = new ExtentMap(arena, frames, journal, metadata, allocator);
+    const { maxEntries } = this;
+    const extents = new ExtentMap(arena, frames, journal, metadata, allocator, maxEntries ? { maxEntries } : {});
     const inodes = new InodeTable(arena, frames, cache, journal, metadata, allocator, extents);
     const files = new FileMapping(arena, journal, allocator, extents, inodes, blockBytes);
     cache.operations = { files, metadata };
@@ -227,9 +238,11 @@ export class FileWorld {
   }
 }
 
-function format(device: MemoryDevice, blockBytes: number): void {
+function format(device: MemoryDevice, blockBytes: number, blocksPerGroup?: number): void {
   const uuid = new Uint8Array(16);
-  formatDevice(device, { blockBytes, label: '', dataChecksums: false, now: 0, uuid, journalBytes: 8 * blockBytes });
+  const groups = blocksPerGroup === undefined ? {} : { blocksPerGroup };
+  const journalBytes = 8 * blockBytes;
+  formatDevice(device, { blockBytes, label: '', dataChecksums: false, now: 0, uuid, journalBytes, ...groups });
 }
 
 /** How far `step` got. */

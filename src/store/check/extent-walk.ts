@@ -4,6 +4,7 @@
  * Damage below a node is a finding and the walk goes on beside it; a node that somebody owns already is not entered, so
  * that no damage leads in circles. Depth is bounded by the levels, which must fall by one a step.
  */
+import { rootProblem } from '../../format/block-content.js';
 import { BlockKind } from '../../format/block-header.js';
 import {
   entryBlock,
@@ -13,17 +14,13 @@ import {
   entryUnwritten,
   extentNodeCount,
   NODE_ENTRIES_WORD,
-  validateEntries,
   validateExtentNode,
 } from '../../format/extent-node.js';
-import { ROOT_CAPACITY, rootCount, rootEntriesWord, rootLevel } from '../../format/inode-record.js';
+import { rootCount, rootEntriesWord, rootLevel } from '../../format/inode-record.js';
 import type { BlockBuffer } from '../device-blocks.js';
 import type { Findings } from './findings.js';
 import type { OwnerKind, Ownership } from './ownership.js';
 import type { StoreImage } from './store-image.js';
-
-/** Higher trees are no trees of ours. */
-const LEVELS_MAX = 15;
 
 /** Sees every sound extent in order; the parts that somebody else owns are in `ownership.lastConflicts`. */
 export interface ExtentVisitor {
@@ -64,20 +61,13 @@ export class ExtentWalk {
     const level = rootLevel(buffer.view, at);
     const count = rootCount(buffer.view, at);
     const base = rootEntriesWord(at);
-    const wrong = this.rootProblem(buffer, base, level, count);
+    const wrong = rootProblem(buffer.words, buffer.view, at, this.image.superblock.blocks);
     if (wrong !== null) {
       this.isDamaged = true;
       this.findings.add('INODE_ROOT', `extent tree root of inode ${ino}: ${wrong}`, { ino });
       return;
     }
     this.entries(buffer, base, level, count, 0, 2 ** 32);
-  }
-
-  private rootProblem(buffer: BlockBuffer, base: number, level: number, count: number): string | null {
-    if (level > LEVELS_MAX) return `level ${level}`;
-    if (count > ROOT_CAPACITY) return `${count} entries`;
-    if (level > 0 && count === 0) return 'an inner root without children';
-    return validateEntries(buffer.words, base, count, level, this.image.superblock.blocks);
   }
 
   /** The entries of a node; all pages below them must lie in [low, high). */

@@ -90,7 +90,7 @@ export class InodeScan {
   eachTableBlock(findings: Findings, visit: (page: number, buffer: BlockBuffer) => void): void {
     const { image, pageBlocks } = this;
     const buffer = image.buffer();
-    const run = image.runBuffer(RUN_BLOCKS);
+    const run = image.runBuffer(Math.min(RUN_BLOCKS, pageBlocks.length));
     for (let page = 0; page < pageBlocks.length; ) {
       let count = 1;
       while (

@@ -8,6 +8,7 @@
 import { BlockKind } from '../../format/block-header.js';
 import { FIRST_FILE_INO } from '../../format/inode-record.js';
 import {
+  NAME_LEVELS_MAX,
   nameLength,
   nameNodeCount,
   nameNodeLevel,
@@ -17,7 +18,6 @@ import {
   validateNameNode,
 } from '../../format/name-node.js';
 import { compareNames } from '../../inode/name-bytes.js';
-import { NAME_LEVELS_MAX } from '../../inode/name-tree.js';
 import type { BlockBuffer } from '../device-blocks.js';
 import type { Findings } from './findings.js';
 import { type InodeScan, InodeState } from './inode-scan.js';

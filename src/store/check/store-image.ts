@@ -2,7 +2,7 @@
  * A store on its device as the checker sees it: the superblock it goes by, and metadata blocks read and verified one at a
  * time. Damage and I/O errors become findings, never exceptions.
  */
-import { allocateAligned } from '../../device/aligned-memory.js';
+import { carveAligned } from '../../device/aligned-memory.js';
 import { StoreError } from '../../errors.js';
 import { BlockKind, headerOwner, kindName, verifyBlock } from '../../format/block-header.js';
 import { inodesPerBlock } from '../../format/inode-record.js';
@@ -41,7 +41,7 @@ export class StoreImage {
   /** Memory for a run of blocks; there is one, for one user at a time. */
   runBuffer(blocks: number): Uint8Array {
     const lengthBytes = blocks * this.blockBytes;
-    if (this.run.length < lengthBytes) this.run = allocateAligned(lengthBytes);
+    if (this.run.length < lengthBytes) this.run = carveAligned(lengthBytes);
     return this.run.subarray(0, lengthBytes);
   }
 
