@@ -2,7 +2,7 @@
  * Writing what the hot path could not: the slow path of `HotPath.writeHit`.
  *
  * Any thread may call, holding nothing. Takes: what the scheme says for `write` around the whole write; one page lock at a
- * time, and below it the extent map.
+ * time, or those of a batch of whole pages in ascending order, by try-lock; and below them the extent map.
  *
  *  1. Every page that becomes dirty has a block, or the promise of one (delayed allocation), so that ENOSPC comes here and
  *     not at writeback.
@@ -19,6 +19,7 @@ import { setSize, sizeOf, slotAt, touchModified } from '../inode/inode.js';
 import { Operation } from '../locking/schemes.js';
 import { dirtyLimitOf } from '../pagecache/dirty-limit.js';
 import { BlockRun, RunKind } from '../pagecache/mapping-operations.js';
+import { PageBatch } from '../pagecache/page-batch.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import { Header, Inode, NO_BLOCK, UNWRITTEN_BLOCK } from '../sync/layout.js';
@@ -34,6 +35,11 @@ export const APPEND = -1;
 
 /** Pages that a writer above the limit writes back at a time. */
 const RELIEF_PAGES = 256;
+/** Whole pages that are written together. */
+const BATCH_PAGES_MIN = 2;
+const BATCH_PAGES_MAX = 64;
+/** A batch locks at most one in so many frames. */
+const BATCH_SHARE = 32;
 /** Pages asked of the extent map at once. */
 const LOOKUP_PAGES = 4096;
 
@@ -65,7 +71,8 @@ export function* write(
     const writer = new Writer(task, engine, slot);
     try {
       while (written < bytes.length) {
-        written += yield* writer.writePage(bytes, written, position + written);
+        const whole = yield* writer.writeWholePages(bytes, written, position + written);
+        written += whole > 0 ? whole : yield* writer.writePage(bytes, written, position + written);
         // No page lock is held here. Nobody is waited for, since i_rwsem is.
         if (isAboveLimit(engine)) yield* engine.cache.writeSome(task, RELIEF_PAGES);
       }
@@ -92,12 +99,17 @@ class Writer {
   private runPage = 0;
   private runSequence = 0;
   private promised = 0;
+  /** Pages that are written together; a batch locks at most a small part of the cache. */
+  private readonly batchMax: number;
+  private batch: PageBatch | null = null;
 
   constructor(
     private readonly task: Task,
     private readonly engine: Engine,
     private readonly slot: Slot,
-  ) {}
+  ) {
+    this.batchMax = Math.min(BATCH_PAGES_MAX, Math.floor(engine.frames.frames / BATCH_SHARE));
+  }
 
   /** Writes the part of `bytes` from `from` on that falls into the page of `at`; returns its length. */
   *writePage(bytes: Uint8Array, from: number, at: number): Routine<number> {
@@ -125,6 +137,37 @@ class Writer {
         cache.unpin(frame);
       }
       yield* this.waitForSpace();
+    }
+  }
+
+  /**
+   * Writes the whole pages at the start of what is left, as many as are to be had without waiting; returns the bytes, or 0
+   * when the first page wants `writePage`.
+   */
+  *writeWholePages(bytes: Uint8Array, from: number, at: number): Routine<number> {
+    const { task, engine, slot } = this;
+    const { cache, blockBytes, arena } = engine;
+    const index = pageOf(at, blockBytes);
+    const pages = Math.min(Math.floor((bytes.length - from) / blockBytes), this.batchMax);
+    if (pages < BATCH_PAGES_MIN || at !== index * blockBytes) return 0;
+    yield* this.lookUp(index);
+    const batch = this.batch ?? new PageBatch(this.batchMax);
+    this.batch = batch;
+    let isDone = false;
+    try {
+      yield* batch.lock(cache, task, slot, index, Math.min(pages, this.runPage + this.run.length - index));
+      if (batch.total === 0 || !this.isRunCurrent(index) || !this.backBatch(batch)) return 0;
+      yield task.point('write:page');
+      this.copyBatch(batch, bytes, from);
+      batch.commit(cache, task, slot);
+      isDone = true;
+      const n = batch.total * blockBytes;
+      if (at + n > sizeOf(arena, slot)) setSize(task, slot, at + n);
+      count(task, Count.WriteMisses, batch.total);
+      return n;
+    } finally {
+      if (isDone) batch.unlock(cache, task);
+      else this.abandon(batch);
     }
   }
 
@@ -168,20 +211,89 @@ class Writer {
     return true;
   }
 
+  /**
+   * Promises blocks to the batch's pages that have none, and tells the new ones where theirs are; false, with nothing
+   * promised, when there is not enough space.
+   */
+  private backBatch(batch: PageBatch): boolean {
+    const { task, engine } = this;
+    let missing = 0;
+    for (let i = 0; i < batch.total; i++) {
+      const frame = batch.frames[i] as Frame;
+      if (batch.created[i] === 1) this.placeBlock(frame, batch.first + i);
+      if (!isBacked(engine.cache, frame)) missing++;
+    }
+    if (missing === 0) return true;
+    if (!engine.allocator.reserve(task, missing)) return false;
+    // Writeback may give a cached page its block meanwhile: it settles what is promised too much.
+    for (let i = 0; i < batch.total; i++) {
+      const frame = batch.frames[i] as Frame;
+      if (missing === 0 || isBacked(engine.cache, frame)) continue;
+      engine.cache.setReserved(frame);
+      missing--;
+    }
+    if (missing > 0) engine.allocator.unreserve(task, missing);
+    return true;
+  }
+
+  private copyBatch(batch: PageBatch, bytes: Uint8Array, from: number): void {
+    const { engine } = this;
+    const { frames, blockBytes } = engine;
+    let done = from;
+    for (let i = 0; i < batch.total; ) {
+      const first = batch.frames[i] as Frame;
+      const segment = frames.segment(first);
+      let end = i + 1;
+      while (end < batch.total && batch.frames[end] === first + end - i && frames.offset(batch.frames[end] as Frame) > 0) {
+        end++;
+      }
+      const n = (end - i) * blockBytes;
+      segment.set(bytes.subarray(done, done + n), frames.offset(first));
+      done += n;
+      i = end;
+    }
+  }
+
+  private abandon(batch: PageBatch): void {
+    const reserved = batch.abandon(this.engine.cache, this.task, this.slot);
+    if (reserved > 0) this.engine.allocator.unreserve(this.task, reserved);
+  }
+
   /** Tells a page that is not going to be filled where its block is. */
   private *setBlock(frame: Frame, index: number): Routine<void> {
-    const { task, engine, slot, run } = this;
-    const sequenceAt = slotAt(engine.arena, slot) + Inode.MapSequence;
-    const sequence = Atomics.load(task.words, sequenceAt);
-    if (sequence !== this.runSequence || index < this.runPage || index >= this.runPage + run.length) {
-      run.length = 0;
-      yield* lookupRun(task, engine, slot, index, LOOKUP_PAGES, run);
-      this.runPage = index;
-      this.runSequence = sequence;
-    }
-    const offset = index - this.runPage;
-    if (run.kind === RunKind.Written) engine.cache.setBlock(frame, run.block + offset);
-    else engine.cache.setBlock(frame, run.kind === RunKind.Hole ? NO_BLOCK : UNWRITTEN_BLOCK);
+    if (!this.isRunCurrent(index)) yield* this.lookUp(index);
+    this.placeBlock(frame, index);
+  }
+
+  /** The page of `run` that says where `index` is. */
+  private placeBlock(frame: Frame, index: number): void {
+    const { run } = this;
+    const { cache } = this.engine;
+    if (run.kind === RunKind.Written) cache.setBlock(frame, run.block + index - this.runPage);
+    else cache.setBlock(frame, run.kind === RunKind.Hole ? NO_BLOCK : UNWRITTEN_BLOCK);
+  }
+
+  /** Whether `run` covers the page and still holds: asked with the page locked (invariant 4). */
+  private isRunCurrent(index: number): boolean {
+    return (
+      index >= this.runPage &&
+      index < this.runPage + this.run.length &&
+      this.mapSequence() === this.runSequence
+    );
+  }
+
+  private *lookUp(index: number): Routine<void> {
+    if (this.isRunCurrent(index)) return;
+    const { run } = this;
+    const sequence = this.mapSequence();
+    run.length = 0;
+    yield* lookupRun(this.task, this.engine, this.slot, index, LOOKUP_PAGES, run);
+    this.runPage = index;
+    this.runSequence = sequence;
+  }
+
+  private mapSequence(): number {
+    return Atomics.load(this.task.words, slotAt(this.engine.arena, this.slot) + Inode.MapSequence);
   }
 
   private copy(frame: Frame, bytes: Uint8Array, from: number, n: number, start: number): void {

@@ -78,6 +78,19 @@ export class Mappings {
     unlockLeaf(task, at + Inode.ListLock);
   }
 
+  /** As `add`, for pages whose Dirty flag was set before: they go on the dirty list at once. */
+  addDirty(task: Task, mapping: Slot, frames: Int32Array, count: number): void {
+    const { words } = this;
+    const at = this.at(mapping);
+    const now = secondsOf(task);
+    lockLeaf(task, at + Inode.ListLock);
+    for (let i = 0; i < count; i++) this.linkDirty(at, frames[i], now);
+    words[at + Inode.Pages] += count;
+    words[at + Inode.PagesDirty] += count;
+    Atomics.add(words, dirtyCount(mapping), count);
+    unlockLeaf(task, at + Inode.ListLock);
+  }
+
   /** Takes a page off its list that was detached with its lock held, or frozen. */
   remove(task: Task, mapping: Slot, frame: Frame): void {
     const { words } = this;
