@@ -16,6 +16,7 @@ import type { PageCache } from '../pagecache/page-cache.js';
 import type { Routine } from '../routine/effect.js';
 import type { Arena } from '../sync/arena.js';
 import { MAX_FILE_PAGES, type Slot } from '../units.js';
+import { PageCopier } from './page-copier.js';
 
 export interface EngineParts {
   arena: Arena;
@@ -45,6 +46,7 @@ export class Engine {
   readonly blockBytes: number;
   /** No byte of a file lies at or beyond this: page indices fit a word, positions a safe integer. */
   readonly maxFileBytes: number;
+  readonly pages: PageCopier;
   /** Source of zeros, one block long. */
   readonly zeros: Uint8Array;
   /**
@@ -71,6 +73,7 @@ export class Engine {
     this.guard = parts.guard;
     this.blockBytes = parts.blockBytes;
     this.maxFileBytes = Math.min(MAX_FILE_PAGES * parts.blockBytes, Number.MAX_SAFE_INTEGER);
+    this.pages = new PageCopier(parts.arena, parts.frames, parts.cache.lookup, parts.blockBytes);
     this.zeros = new Uint8Array(parts.blockBytes);
   }
 }

@@ -35,6 +35,8 @@ export function* read(
 ): Routine<number> {
   const { guard, cache, blockBytes } = engine;
   let done = 0;
+  /** The page of the last miss: to find it then is no hit. */
+  let filled = -1;
   const end = pageAtOrAfter(positionBytes + length, blockBytes);
   const held = yield* guard.enter(task, slot, Operation.ReadHit, pageOf(positionBytes, blockBytes), end);
   try {
@@ -42,19 +44,33 @@ export function* read(
       const at = positionBytes + done;
       if (at >= sizeOf(engine.arena, slot)) break;
       const index = pageOf(at, blockBytes);
-      const frame = cache.findHit(task.record, slot, index);
-      const state = frame === 0 ? 0 : cache.stateOf(frame);
-      if ((state & PageFlag.Uptodate) === 0) {
-        if (frame !== 0) cache.unpinHit(task.record, frame);
-        count(task, Count.ReadMisses);
-        yield* fillFor(task, engine, slot, readahead, at, length - done, held);
+      if (task.yieldsAtLocks) yield task.point('read:page');
+      const start = at - index * blockBytes;
+      const n = engine.pages.copy(
+        task,
+        slot,
+        index,
+        start,
+        target,
+        offset + done,
+        Math.min(length - done, blockBytes - start),
+      );
+      if (n > 0) {
+        done += n;
+        if (index !== filled) count(task, Count.ReadHits);
         continue;
       }
-      if (task.yieldsAtLocks) yield task.point('read:pinned');
-      if ((state & PageFlag.Readahead) !== 0) askForMore(engine, slot, readahead, frame, index, at, length - done);
-      done += copyOut(engine, slot, frame, target, offset + done, length - done, at);
-      if (cache.touch(frame, state)) count(task, Count.ReadaheadUsed);
-      cache.unpinHit(task.record, frame);
+      const frame = cache.findHit(task.record, slot, index);
+      const state = frame === 0 ? 0 : cache.stateOf(frame);
+      const isMarker = (state & PageFlag.Readahead) !== 0 && cache.takeMarker(frame);
+      if (frame !== 0) cache.unpinHit(task.record, frame);
+      if ((state & PageFlag.Uptodate) === 0) {
+        count(task, Count.ReadMisses);
+        filled = index;
+        yield* fillFor(task, engine, slot, readahead, at, length - done, held);
+      } else if (isMarker) {
+        askForMore(engine, slot, readahead, index, at, length - done);
+      }
     }
   } catch (error) {
     if (done === 0 || !(error instanceof StoreError)) throw error;
@@ -63,25 +79,6 @@ export function* read(
   }
   if (done > 0) readahead?.onRead(pageOf(positionBytes + done - 1, blockBytes));
   return done;
-}
-
-/** The part of the request that lies in a pinned, up-to-date page. */
-function copyOut(
-  engine: Engine,
-  slot: Slot,
-  frame: Frame,
-  target: Uint8Array,
-  offset: number,
-  length: number,
-  at: number,
-): number {
-  const { frames, blockBytes } = engine;
-  const from = at % blockBytes;
-  const n = Math.min(length, blockBytes - from, sizeOf(engine.arena, slot) - at);
-  if (n <= 0) return 0;
-  const start = frames.offset(frame) + from;
-  target.set(frames.segment(frame).subarray(start, start + n), offset);
-  return n;
 }
 
 /** Fills a window that begins with the page of `at`: what is left of the request, or more if the file is read in order. */
@@ -131,12 +128,11 @@ function askForMore(
   engine: Engine,
   slot: Slot,
   readahead: ReadaheadState | null,
-  frame: Frame,
   index: number,
   at: number,
   left: number,
 ): void {
-  if (!engine.cache.takeMarker(frame) || readahead === null) return;
+  if (readahead === null) return;
   const { blockBytes } = engine;
   const size = sizeOf(engine.arena, slot);
   const pages = Math.max(1, pageAtOrAfter(Math.min(at + left, size), blockBytes) - index);

@@ -244,7 +244,11 @@ class Writer {
       const first = batch.frames[i] as Frame;
       const segment = frames.segment(first);
       let end = i + 1;
-      while (end < batch.total && batch.frames[end] === first + end - i && frames.offset(batch.frames[end] as Frame) > 0) {
+      while (
+        end < batch.total &&
+        batch.frames[end] === first + end - i &&
+        frames.offset(batch.frames[end] as Frame) > 0
+      ) {
         end++;
       }
       const n = (end - i) * blockBytes;
@@ -275,11 +279,7 @@ class Writer {
 
   /** Whether `run` covers the page and still holds: asked with the page locked (invariant 4). */
   private isRunCurrent(index: number): boolean {
-    return (
-      index >= this.runPage &&
-      index < this.runPage + this.run.length &&
-      this.mapSequence() === this.runSequence
-    );
+    return index >= this.runPage && index < this.runPage + this.run.length && this.mapSequence() === this.runSequence;
   }
 
   private *lookUp(index: number): Routine<void> {

@@ -25,7 +25,7 @@ export const POINTS = [
   'journal:written', // blocks are written, not yet flushed
   'lock:wanted', // a thread is about to take a lock, free or not; only where the driver asks for it (Driver.yieldsAtLocks)
   'read:filled', // a reader has given its fill lock back and has not looked the page up again; as above
-  'read:pinned', // a reader has a page pinned and up to date, and has copied nothing of it; as above
+  'read:page', // a reader comes to the next page of its range, and has not looked for it; as above
 ] as const;
 
 export type PointName = (typeof POINTS)[number];

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { HotPath } from '#dist/src/file/hot-path.js';
+import { PageCopier } from '#dist/src/file/page-copier.js';
 import { truncate } from '#dist/src/file/truncate.js';
 
 import { Operation, type SchemeName } from '#dist/src/locking/schemes.js';
@@ -16,7 +17,8 @@ function setUp(scheme: SchemeName = 'invalidate-lock', pages = 8, optimistic?: b
   const bytes = pattern(1, pages * B);
   world.write(slot, bytes, 0);
   const { task } = world;
-  const hot = new HotPath(world.engine, optimistic);
+  const { engine } = world;
+  const hot = new HotPath(engine, new PageCopier(engine.arena, engine.frames, engine.cache.lookup, B, optimistic));
   return {
     world,
     slot,
