@@ -19,6 +19,9 @@ import { Count, count } from '../sync/statistics.js';
 import { type Frame, pageAtOrAfter, pageOf, type Slot } from '../units.js';
 import type { Engine } from './engine.js';
 
+/** What a window has beyond the request is read here too, in the same run, unless it is as much as this. */
+const HANDOVER_BYTES = 512 * 1024;
+
 /**
  * Copies up to `length` bytes at `positionBytes` into `target`; returns how many, 0 at or past the end. An error after
  * some bytes is dropped: reading on meets it again.
@@ -99,11 +102,15 @@ function* fillFor(
   let total = pages;
   let marker = -1;
   if (readahead !== null) {
-    const window = readahead.onMiss(index, pages, pageAtOrAfter(size, blockBytes));
-    // A window that begins further on is for later: this page is wanted now.
-    if (window.first === index && window.count > 0) {
-      total = window.count;
-      marker = window.marker;
+    const { first, count, marker: asking } = readahead.onMiss(index, pages, pageAtOrAfter(size, blockBytes));
+    marker = asking;
+    if (first > index) {
+      // The window that holds this page was asked for, and its turn has not come; the one behind it is due then.
+      if (count > 0) engine.requestReadahead(slot, first, count, asking);
+    } else if (count >= pages + HANDOVER_BYTES / blockBytes) {
+      engine.requestReadahead(slot, index + pages, count - pages, asking);
+    } else {
+      total = Math.max(count, 1);
     }
     yield task.point('readahead:planned');
   }

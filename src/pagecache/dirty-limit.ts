@@ -99,6 +99,7 @@ export class BackgroundWriteback {
   private choose(cache: CacheParts, task: Task): void {
     const { words, layout } = cache.arena;
     const isWanted = Atomics.exchange(words, Header.FramesWanted, 0) !== 0;
+    if (Atomics.load(words, Header.PagesDirty) === 0) return;
     const isTooMuch = isWanted || Atomics.load(words, Header.PagesDirty) * 2 > dirtyLimitOf(cache);
     const start = Atomics.load(words, Header.WritebackClock) >>> 0;
     for (let i = 0; i < layout.inodes; i++) {

@@ -95,7 +95,9 @@ export function* fillLocked(cache: CacheParts, task: Task, mapping: Slot, frame:
   yield task.point('fill:mapped');
   const frames = Int32Array.of(frame);
   yield* load(cache, task, mapping, run, frames, 0, 1);
-  finish(cache, task, frame, run, 0);
+  setBlock(cache, frame, run, 0);
+  const old = Atomics.or(cache.arena.words, stateAt(cache, frame), PageFlag.Uptodate);
+  if (task.lockdep !== null) assertTransition(Transition.FillDone, old, frame);
   count(task, Count.Fills);
   count(task, Count.FillPages);
 }
@@ -129,11 +131,10 @@ function* gather(
           spares = yield* reclaim.allocate(task, mapping, spare, size - i, batch.total === 0 && i < required);
           if (spares === 0) break;
         }
-        frame = lookup.insert(task, spare[used] as Frame, mapping, index);
+        frame = lookup.insert(task, spare[used] as Frame, mapping, index, hintsOf(options, index, i >= required));
         if (frame === 0) {
           frame = spare[used++] as Frame;
           locks.adopt(task, frame);
-          mark(cache, frame, options.marker === index, i >= required);
           if (i >= required) prefetched++;
           fresh[inserted++] = frame;
           batch.push(frame, index, true);
@@ -170,9 +171,8 @@ function* gather(
   return busy;
 }
 
-function mark(cache: CacheParts, frame: Frame, isMarker: boolean, isPrefetched: boolean): void {
-  const flags = (isMarker ? PageFlag.Readahead : 0) | (isPrefetched ? PageFlag.Prefetched : 0);
-  if (flags !== 0) Atomics.or(cache.arena.words, stateAt(cache, frame), flags);
+function hintsOf(options: FillOptions, index: number, isPrefetched: boolean): number {
+  return (options.marker === index ? PageFlag.Readahead : 0) | (isPrefetched ? PageFlag.Prefetched : 0);
 }
 
 /** Brings the batch's next run of pages up: as many as follow each other in the file and on the device. */
@@ -187,15 +187,14 @@ function* fillRun(cache: CacheParts, task: Task, mapping: Slot, batch: Batch): R
   yield task.point('fill:mapped');
   yield* load(cache, task, mapping, run, frames, done, end);
   if (run.kind === RunKind.Written) yield task.point('fill:read');
-  const from = done;
-  for (; batch.done < end; batch.done++) {
-    const frame = frames[batch.done] as Frame;
-    finish(cache, task, frame, run, batch.done - from);
-    cache.locks.unlock(task, frame);
-    cache.lookup.unpin(frame);
+  // Backwards: who waits for the first page finds the others up to date when it wakes, and does not sleep again for each.
+  for (let i = end - 1; i >= done; i--) {
+    setBlock(cache, frames[i] as Frame, run, i - done);
+    cache.locks.unlockFilled(task, frames[i] as Frame);
   }
+  batch.done = end;
   count(task, Count.Fills);
-  count(task, Count.FillPages, end - from);
+  count(task, Count.FillPages, end - done);
 }
 
 /** Puts the run's content into frames[from] … frames[to - 1]. */
@@ -223,14 +222,12 @@ function* load(
   for (let i = from; i < to; i++) operations.verify(cache.frames.bytes(frames[i] as Frame), run.block + i - from);
 }
 
-function finish(cache: CacheParts, task: Task, frame: Frame, run: BlockRun, offset: number): void {
+/** Published by the operation that marks the page up to date. */
+function setBlock(cache: CacheParts, frame: Frame, run: BlockRun, offset: number): void {
   const { words, layout } = cache.arena;
-  const page = layout.pageRecords + frame * Page.Words;
   const block =
     run.kind === RunKind.Written ? run.block + offset : run.kind === RunKind.Hole ? NO_BLOCK : UNWRITTEN_BLOCK;
-  words[page + Page.Block] = block;
-  const old = Atomics.or(words, page + Page.State, PageFlag.Uptodate);
-  if (task.lockdep !== null) assertTransition(Transition.FillDone, old, frame);
+  words[layout.pageRecords + frame * Page.Words + Page.Block] = block;
 }
 
 function abandonRest(cache: CacheParts, task: Task, mapping: Slot, batch: Batch): void {

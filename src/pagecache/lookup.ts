@@ -135,9 +135,9 @@ export class Lookup {
 
   /**
    * Puts a free frame of the caller's into the table as that page: locked by the caller, pinned, not up to date. Or, when
-   * the page is there by now, pins and returns that one; the caller keeps its frame.
+   * the page is there by now, pins and returns that one; the caller keeps its frame. `hints` are flags that the new page gets.
    */
-  insert(task: Task, frame: Frame, mapping: Slot, index: number): Frame {
+  insert(task: Task, frame: Frame, mapping: Slot, index: number, hints = 0): Frame {
     const { words } = this;
     const hash = hashOf(mapping, index);
     const lock = this.locks + (hash & this.lockMask);
@@ -153,7 +153,7 @@ export class Lookup {
       words[at + Page.Block] = 0;
       words[at + Page.DirtiedAt] = 0;
       // Only pins can have come or gone since the frame was frozen, so the addition is exact.
-      const old = Atomics.add(words, at + Page.State, PIN_ONE + PageFlag.Locked - PageFlag.Frozen);
+      const old = Atomics.add(words, at + Page.State, PIN_ONE + PageFlag.Locked + hints - PageFlag.Frozen);
       if (this.verify) assertTransition(Transition.Insert, old, frame);
       words[at + Page.HashNext] = words[bucket];
       Atomics.store(words, bucket, frame);

@@ -79,16 +79,16 @@ export class PageLock {
     const { words } = this;
     const at = this.records + frame * Page.Words;
     words[at + Page.Owner] &= ~OWNER_MASK;
-    const old = Atomics.sub(words, at + Page.State, PIN_ONE + PageFlag.Locked);
-    if ((old & PageFlag.Waiters) !== 0) {
-      Atomics.and(words, at + Page.State, ~PageFlag.Waiters);
-      this.wake(task, frame);
-    }
-    words[task.record + Thread.PageLocks]--;
-    if (task.lockdep !== null) {
-      assertTransition(Transition.Unlock, old, frame);
-      this.untellLockdep(task, frame);
-    }
+    this.endHold(task, frame, Atomics.sub(words, at + Page.State, PIN_ONE + PageFlag.Locked));
+  }
+
+  /** `unlockUnpin` of a page that is up to date from now on. */
+  unlockFilled(task: Task, frame: Frame): void {
+    const { words } = this;
+    const at = this.records + frame * Page.Words;
+    if (task.lockdep !== null) assertTransition(Transition.FillDone, words[at + Page.State], frame);
+    words[at + Page.Owner] &= ~OWNER_MASK;
+    this.endHold(task, frame, Atomics.sub(words, at + Page.State, PIN_ONE + PageFlag.Locked - PageFlag.Uptodate));
   }
 
   holds(task: Task, frame: Frame): boolean {
@@ -117,6 +117,20 @@ export class PageLock {
   /** A page that its inserter has made locked. It is nobody else's yet, so the order does not matter. */
   adopt(task: Task, frame: Frame): void {
     if (task.lockdep !== null) this.tellLockdep(task, frame, true);
+  }
+
+  /** What is left to do once a lock and a pin are given back together; `old` is the state word from before that. */
+  private endHold(task: Task, frame: Frame, old: number): void {
+    const { words } = this;
+    if ((old & PageFlag.Waiters) !== 0) {
+      Atomics.and(words, this.records + frame * Page.Words + Page.State, ~PageFlag.Waiters);
+      this.wake(task, frame);
+    }
+    words[task.record + Thread.PageLocks]--;
+    if (task.lockdep !== null) {
+      assertTransition(Transition.Unlock, old, frame);
+      this.untellLockdep(task, frame);
+    }
   }
 
   private take(task: Task, frame: Frame): boolean {

@@ -1,8 +1,9 @@
 /**
- * Windows that readers want read ahead by the background thread: a bounded ring in the arena.
+ * Windows, or parts of them, that readers want read ahead by service threads: a bounded ring in the arena.
  *
- * Any thread puts, the background thread takes, both under the leaf mutex GlobalLock.Requests. An entry holds a reference
- * on its inode, which the taker gives back. A full ring refuses: readahead is a hint.
+ * Any thread puts, service threads take, both under the leaf mutex GlobalLock.Requests. An entry holds a reference
+ * on its inode, which the taker gives back. A full ring refuses: readahead is a hint. The background thread is woken for
+ * every entry; where it is behind, a request thread with nothing else to do is woken too.
  */
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
@@ -27,7 +28,8 @@ export class ReadaheadQueue {
   put(task: Task, slot: Slot, first: number, count: number, marker: number): boolean {
     const { words, unsigned } = this.arena;
     lockLeaf(task, this.lock);
-    const full = ((words[Header.ReadaheadPut] - words[Header.ReadaheadTaken]) | 0) >= READAHEAD_ENTRIES;
+    const queued = (words[Header.ReadaheadPut] - words[Header.ReadaheadTaken]) | 0;
+    const full = queued >= READAHEAD_ENTRIES;
     if (!full) {
       const at = this.at(words[Header.ReadaheadPut]);
       words[at + ReadaheadEntry.Slot] = slot;
@@ -40,6 +42,10 @@ export class ReadaheadQueue {
     if (!full) {
       Atomics.add(words, Header.WritebackWork, 1);
       task.driver.wake(Header.WritebackWork, 1);
+      if (queued > 0) {
+        Atomics.add(words, Header.ServiceWork, 1);
+        task.driver.wake(Header.ServiceWork, 1);
+      }
     }
     return !full;
   }

@@ -1,9 +1,9 @@
 /**
  * What service threads do. Each is one long task of the store's Piscina pool (workers/service.ts) and blocks at will.
  *
- * Two roles. `requests`: serves the opening thread's requests, first come first served. `background`: readahead windows,
- * dirty pages over the background limit or too old, and the commit every COMMIT_INTERVAL_MS; callers' requests cannot
- * occupy it, so that a caller who waits for frames or for the journal is never waiting for its own kind. Nobody who holds
+ * Two roles. `requests`: serves the opening thread's requests, first come first served, and reads ahead while there are
+ * none. `background`: readahead, dirty pages over the background limit or too old, and the commit every
+ * COMMIT_INTERVAL_MS; callers' requests cannot occupy it, so that a caller who waits for frames or for the journal is never waiting for its own kind. Nobody who holds
  * a lock waits for either (a holder does at once, itself, what it needs done), so neither role can take part in a cycle.
  *
  * A service thread ends when Header.ServiceStop is set, after the request at hand.
@@ -45,13 +45,14 @@ function stopping(session: Session): boolean {
 function serveRequests(session: Session): void {
   const { words } = session.arena;
   const performer = new Performer(new SyncStore(session));
+  const window = new ReadaheadWindow();
   let next = 0;
   for (;;) {
     const seen = Atomics.load(words, Header.ServiceWork);
     const request = session.ring.claim(session.task.thread, next);
     if (request < 0) {
       if (stopping(session)) return;
-      Atomics.wait(words, Header.ServiceWork, seen, IDLE_MS);
+      if (!readOneWindow(session, window)) Atomics.wait(words, Header.ServiceWork, seen, IDLE_MS);
       continue;
     }
     next = request + 1;

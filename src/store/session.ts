@@ -33,6 +33,8 @@ import { ReadaheadQueue } from './readahead-queue.js';
 import { RequestRing } from './request-ring.js';
 
 const HANDLE_VERSION = 1;
+/** A window is queued in parts of this size, which several service threads read at the same time. */
+const READAHEAD_PART_BYTES = 1024 * 1024;
 
 /** Everything a thread needs to attach to a store. Structured-cloneable; opaque to users. */
 export interface StoreHandle {
@@ -115,9 +117,14 @@ export class Session {
     this.openFiles = new OpenFiles(arena);
     this.readahead = new ReadaheadQueue(arena);
     this.ring = new RequestRing(arena, new Uint8Array(handle.transfer));
+    const part = Math.max(1, READAHEAD_PART_BYTES / this.blockBytes);
     this.engine.requestReadahead = (slot, first, count, marker) => {
-      inodes.reference(slot);
-      if (!this.readahead.put(this.task, slot, first, count, marker)) inodes.put(this.task, slot);
+      for (let from = first; from < first + count; from += part) {
+        inodes.reference(slot);
+        if (this.readahead.put(this.task, slot, from, Math.min(part, first + count - from), marker)) continue;
+        inodes.put(this.task, slot);
+        return;
+      }
     };
   }
 
