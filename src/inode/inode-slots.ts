@@ -65,6 +65,20 @@ export class InodeSlots {
     return isInCore;
   }
 
+  /** A reference on a slot that still holds that inode, in core and not deleted. */
+  holdAs(task: Task, slot: Slot, ino: number, generation: number): boolean {
+    const at = slotAt(this.arena, slot);
+    const { words, unsigned } = this.arena;
+    lockLeaf(task, this.lock);
+    const isIt =
+      unsigned[at + Inode.Ino] === ino &&
+      unsigned[at + Inode.Generation] === generation &&
+      (Atomics.load(words, at + Inode.Flags) & (InodeFlag.Busy | InodeFlag.Deleted)) === 0;
+    if (isIt) Atomics.add(words, at + Inode.Refs, 1);
+    unlockLeaf(task, this.lock);
+    return isIt;
+  }
+
   /** Enters a claimed slot for `ino`, busy; or, where another one is in already, gives that one with one more reference. */
   enter(task: Task, claimed: Slot, ino: number): Slot {
     const { words, unsigned } = this.arena;
@@ -205,7 +219,7 @@ export class InodeSlots {
     this.drop(slot);
   }
 
-  /** Drops a reference; false, with nothing dropped, for the last one of a deleted inode. */
+  /** Drops a reference, unless it is the last one of a deleted inode. */
   put(slot: Slot): boolean {
     const { words } = this.arena;
     const at = slotAt(this.arena, slot);

@@ -23,7 +23,7 @@ import type { PageCache } from '../pagecache/page-cache.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
-import { Header, Inode } from '../sync/layout.js';
+import { Header, Inode, Thread, ThreadState } from '../sync/layout.js';
 import { acquireExclusive, releaseExclusive } from '../sync/rwsem.js';
 import { MAX_FILE_PAGES, type Slot } from '../units.js';
 import { CREDITS_REMOVE_STEP, type ExtentMap } from './extent-map.js';
@@ -40,6 +40,8 @@ import {
 import { CREDITS_FREE_RECORD, CREDITS_ORPHAN, CREDITS_TAKE_RECORD, InodeRecords } from './inode-records.js';
 import { InodeSlots } from './inode-slots.js';
 
+/** How long to wait for a reader ahead before looking whether its thread still lives. */
+const READAHEAD_WAIT_MS = 100;
 /** Blocks that creating an inode may dirty. */
 export const CREDITS_CREATE = CREDITS_TAKE_RECORD;
 /** Blocks that `update` may dirty. */
@@ -132,13 +134,52 @@ export class InodeTable {
     Atomics.add(this.arena.words, slotAt(this.arena, slot) + Inode.Refs, 1);
   }
 
-  /** Drops a reference without sleeping. False, with nothing dropped, for the last one of a deleted inode: `release`. */
-  put(_task: Task, slot: Slot): boolean {
-    return this.slots.put(slot);
+  /**
+   * A reference, to read a window ahead that was queued while `slot` held that inode; false where it does so no longer, or is
+   * deleted. Nobody's blocks come back late for it: a reader says which slot it reads before it looks at Deleted, and who has
+   * deleted a file looks for readers before it drops its own reference. Undone by `endReadahead`.
+   */
+  beginReadahead(task: Task, slot: Slot, ino: number, generation: number): boolean {
+    const at = task.record + Thread.ReadsAhead;
+    Atomics.store(task.words, at, slot + 1);
+    if (this.slots.holdAs(task, slot, ino, generation)) return true;
+    this.forgetReadahead(task, at);
+    return false;
   }
 
-  /** Drops a reference; the last one of a deleted inode frees it, in transactions of its own. */
+  endReadahead(task: Task, slot: Slot): void {
+    // Whoever deletes the file waits, with a reference of its own.
+    this.slots.drop(slot);
+    this.forgetReadahead(task, task.record + Thread.ReadsAhead);
+  }
+
+  private forgetReadahead(task: Task, at: number): void {
+    Atomics.store(task.words, at, 0);
+    task.driver.wake(at, Number.POSITIVE_INFINITY);
+  }
+
+  /** Nobody begins to read the deleted inode ahead any more: returns when nobody does. The caller holds no lock. */
+  private *waitForReadahead(task: Task, slot: Slot): Routine<void> {
+    const { words, layout } = this.arena;
+    for (let thread = 0; thread < layout.threads; thread++) {
+      const record = layout.threadRecords + thread * Thread.Words;
+      while (
+        Atomics.load(words, record + Thread.ReadsAhead) === slot + 1 &&
+        Atomics.load(words, record + Thread.State) === ThreadState.Attached
+      ) {
+        yield task.wait(record + Thread.ReadsAhead, slot + 1, READAHEAD_WAIT_MS);
+      }
+    }
+  }
+
+  /** Drops a reference without sleeping. False, with nothing dropped, for a deleted inode: `release`. */
+  put(_task: Task, slot: Slot): boolean {
+    return !isDeleted(this.arena, slot) && this.slots.put(slot);
+  }
+
+  /** Drops a reference; the last one of a deleted inode frees it, in transactions of its own. The caller holds no lock. */
   *release(task: Task, slot: Slot): Routine<void> {
+    if (isDeleted(this.arena, slot)) yield* this.waitForReadahead(task, slot);
     while (!this.slots.put(slot)) {
       if (!this.slots.makeBusy(task, slot)) continue;
       try {

@@ -1,18 +1,22 @@
 /**
  * Windows, or parts of them, that readers want read ahead by service threads: a bounded ring in the arena.
  *
- * Any thread puts, service threads take, both under the leaf mutex GlobalLock.Requests. An entry holds a reference
- * on its inode, which the taker gives back. A full ring refuses: readahead is a hint. The background thread is woken for
+ * Any thread puts, service threads take, both under the leaf mutex GlobalLock.Requests. An entry holds no
+ * reference on its inode: a file may be closed and removed while it waits. A full ring refuses: readahead is a hint. The background thread is woken for
  * every entry; where it is behind, a request thread with nothing else to do is woken too.
  */
+import { slotAt } from '../inode/inode.js';
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
-import { GlobalLock, Header, READAHEAD_ENTRIES, ReadaheadEntry } from '../sync/layout.js';
+import { GlobalLock, Header, Inode, READAHEAD_ENTRIES, ReadaheadEntry } from '../sync/layout.js';
 import { lockLeaf, unlockLeaf } from '../sync/leaf.js';
 import type { Slot } from '../units.js';
 
 export class ReadaheadWindow {
   slot = 0 as Slot;
+  /** The inode that the slot held then. */
+  ino = 0;
+  generation = 0;
   first = 0;
   count = 0;
   marker = 0;
@@ -25,6 +29,7 @@ export class ReadaheadQueue {
     this.lock = arena.layout.locks + GlobalLock.Requests;
   }
 
+  /** The caller has a reference on the slot. */
   put(task: Task, slot: Slot, first: number, count: number, marker: number): boolean {
     const { words, unsigned } = this.arena;
     lockLeaf(task, this.lock);
@@ -32,7 +37,10 @@ export class ReadaheadQueue {
     const full = queued >= READAHEAD_ENTRIES;
     if (!full) {
       const at = this.at(words[Header.ReadaheadPut]);
+      const inode = slotAt(this.arena, slot);
       words[at + ReadaheadEntry.Slot] = slot;
+      unsigned[at + ReadaheadEntry.Ino] = unsigned[inode + Inode.Ino];
+      unsigned[at + ReadaheadEntry.Generation] = unsigned[inode + Inode.Generation];
       unsigned[at + ReadaheadEntry.First] = first;
       unsigned[at + ReadaheadEntry.Count] = count;
       unsigned[at + ReadaheadEntry.Marker] = marker;
@@ -59,6 +67,8 @@ export class ReadaheadQueue {
     if (some) {
       const at = this.at(words[Header.ReadaheadTaken]);
       window.slot = words[at + ReadaheadEntry.Slot] as Slot;
+      window.ino = unsigned[at + ReadaheadEntry.Ino];
+      window.generation = unsigned[at + ReadaheadEntry.Generation];
       window.first = unsigned[at + ReadaheadEntry.First];
       window.count = unsigned[at + ReadaheadEntry.Count];
       window.marker = unsigned[at + ReadaheadEntry.Marker];

@@ -104,11 +104,12 @@ function serveBackground(session: Session): void {
 function readOneWindow(session: Session, window: ReadaheadWindow): boolean {
   const { task, engine } = session;
   if (!session.readahead.take(task, window)) return false;
-  const { slot, first, count, marker } = window;
+  const { slot, ino, generation, first, count, marker } = window;
+  if (!engine.inodes.beginReadahead(task, slot, ino, generation)) return true;
   try {
     session.run('readahead', readAhead(task, engine, slot, first, count, marker));
   } finally {
-    if (!engine.inodes.put(task, slot)) session.run('close', engine.inodes.release(task, slot));
+    engine.inodes.endReadahead(task, slot);
   }
   return true;
 }

@@ -108,7 +108,7 @@ export class Session {
     if (scheme === undefined) throw new StoreError('EINVAL', { detail: `unknown scheme '${handle.scheme}'` });
     const { commit, limits, geometry } = handle;
     this.engine = makeEngine({ arena, frames, device: this.device, commit, limits, geometry, scheme });
-    const { cache, journal, allocator, metadata, inodes } = this.engine;
+    const { cache, journal, metadata, allocator } = this.engine;
     this.journal = journal;
     this.allocator = allocator;
     this.driver.unpin = (frame) => cache.unpin(frame as Frame);
@@ -120,10 +120,7 @@ export class Session {
     const part = Math.max(1, READAHEAD_PART_BYTES / this.blockBytes);
     this.engine.requestReadahead = (slot, first, count, marker) => {
       for (let from = first; from < first + count; from += part) {
-        inodes.reference(slot);
-        if (this.readahead.put(this.task, slot, from, Math.min(part, first + count - from), marker)) continue;
-        inodes.put(this.task, slot);
-        return;
+        if (!this.readahead.put(this.task, slot, from, Math.min(part, first + count - from), marker)) return;
       }
     };
   }

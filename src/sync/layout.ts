@@ -175,6 +175,8 @@ export const enum Thread {
   BiasedReads = 80,
   /** Turns of this thread at locks whose reader bias is off. */
   BiasTurn = 84,
+  /** In-core inode slot + 1 for whose file this thread reads a queued window ahead, or 0. Who removes the file sleeps on it. */
+  ReadsAhead = 85,
   Words = 96,
 }
 
@@ -476,8 +478,10 @@ export const enum OpenFile {
 
 /** A window that a reader wants read ahead (store/readahead-queue.ts). Under the leaf mutex GlobalLock.Requests. */
 export const enum ReadaheadEntry {
-  /** In-core inode slot; the entry holds a reference on it. */
+  /** In-core inode slot, and the inode that it held: the entry has no reference on it. */
   Slot,
+  Ino,
+  Generation,
   First,
   Count,
   /** Page that gets the marker, or the window's end for none. */

@@ -294,6 +294,7 @@ function claimSlot(arena: Arena, host: HostThread | null): number {
     words[record + Thread.HitPin] = 0;
     words[record + Thread.HeldDepth] = 0;
     words[record + Thread.Busy] = 0;
+    words[record + Thread.ReadsAhead] = 0;
     words.fill(0, record + Thread.BiasedReads, record + Thread.BiasedReads + BIASED_READS_MAX);
     words[record + Thread.Generation]++;
     words[record + Thread.Start] = host === null ? 0 : host.start;
