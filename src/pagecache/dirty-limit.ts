@@ -40,6 +40,7 @@ export function* balanceDirty(cache: CacheParts, task: Task): Routine<void> {
   const limit = dirtyLimitOf(cache);
   if (Atomics.load(words, Header.PagesDirty) * 2 <= limit) return;
   wakeBackground(task);
+  callForHelp(cache, task);
   if (Atomics.load(words, Header.PagesDirty) <= limit) return;
   count(task, Count.Throttles);
   for (;;) {
@@ -120,6 +121,18 @@ export class BackgroundWriteback {
 export function wakeBackground(task: Task): void {
   Atomics.add(task.words, Header.WritebackWork, 1);
   task.driver.wake(Header.WritebackWork, 1);
+}
+
+/** Whether the background thread alone does not keep up with the writers. */
+export function isFarBehind(cache: CacheParts): boolean {
+  return Atomics.load(cache.arena.words, Header.PagesDirty) * 4 > dirtyLimitOf(cache) * 3;
+}
+
+/** Asks threads that have nothing else to do for their help, where the background thread needs it. */
+function callForHelp(cache: CacheParts, task: Task): void {
+  if (!isFarBehind(cache)) return;
+  Atomics.add(task.words, Header.ServiceWork, 1);
+  task.driver.wake(Header.ServiceWork, 1);
 }
 
 function writableOf(cache: CacheParts, task: Task, mapping: Slot, pages: number): Uint32Array {

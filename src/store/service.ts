@@ -10,6 +10,7 @@
  */
 import { errorToData } from '../errors.js';
 import { readAhead } from '../file/advise.js';
+import { isFarBehind } from '../pagecache/dirty-limit.js';
 import { Header, Request, StoreState } from '../sync/layout.js';
 import { encodeJson, type Operation, Performer } from './operations.js';
 import { ReadaheadWindow } from './readahead-queue.js';
@@ -26,6 +27,8 @@ export interface ServiceTask {
 /** As in ext3 and ext4: what was changed is durable about this long after it, without anybody asking. */
 const COMMIT_INTERVAL_MS = 5000;
 const IDLE_MS = 1000;
+/** Pages that a request thread writes back before it looks for requests again. */
+const HELP_PAGES = 256;
 
 /** The body of one service thread; returns when the store stops its service. */
 export function serve({ handle, role }: ServiceTask): void {
@@ -52,7 +55,8 @@ function serveRequests(session: Session): void {
     const request = session.ring.claim(session.task.thread, next);
     if (request < 0) {
       if (stopping(session)) return;
-      if (!readOneWindow(session, window)) Atomics.wait(words, Header.ServiceWork, seen, IDLE_MS);
+      if (readOneWindow(session, window) || helpWritingBack(session)) continue;
+      Atomics.wait(words, Header.ServiceWork, seen, IDLE_MS);
       continue;
     }
     next = request + 1;
@@ -112,6 +116,17 @@ function readOneWindow(session: Session, window: ReadaheadWindow): boolean {
     engine.inodes.endReadahead(task, slot);
   }
   return true;
+}
+
+/** Where writers outrun the background thread, a second write on its way keeps the device busy between two of its own. */
+function helpWritingBack(session: Session): boolean {
+  const { task, engine } = session;
+  if (session.readOnly || !isFarBehind(engine.cache)) return false;
+  try {
+    return session.run('writeback', engine.cache.writeSome(task, HELP_PAGES)) > 0;
+  } catch {
+    return false;
+  }
 }
 
 /** Errors stay with the pages' inode and reach the next sync of that file. */
