@@ -147,11 +147,11 @@ export class World {
     const { commit, limits, geometry } = this.session.handle;
     const thread = this.slots[index];
     const task = new Task(thread, arena, driver, scheme.safe ? new Lockdep(arena) : null);
-    const engine = makeEngine({ arena, frames, device, commit, limits, geometry, scheme });
+    const engine = makeEngine({ arena, frames, device, commit, limits, geometry, scheme, alwaysPins: true });
     this.watchOwners(engine, thread);
     this.watchLookups(engine.cache.lookup);
     driver.unpin = (frame) => engine.cache.unpin(frame as Frame);
-    return { task, engine, hot: new HotPath(engine, false) };
+    return { task, engine, hot: new HotPath(engine) };
   }
 
   /** The frame that a buffer of an I/O is part of, or 0 for the commit buffer. */

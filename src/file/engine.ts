@@ -30,6 +30,8 @@ export interface EngineParts {
   extents: ExtentMap;
   guard: Guard;
   blockBytes: number;
+  /** See EngineSource. */
+  alwaysPins?: boolean;
 }
 
 export class Engine {
@@ -73,7 +75,8 @@ export class Engine {
     this.guard = parts.guard;
     this.blockBytes = parts.blockBytes;
     this.maxFileBytes = Math.min(MAX_FILE_PAGES * parts.blockBytes, Number.MAX_SAFE_INTEGER);
-    this.pages = new PageCopier(parts.arena, parts.frames, parts.cache.lookup, parts.blockBytes);
+    const { arena, frames, cache, blockBytes, alwaysPins } = parts;
+    this.pages = new PageCopier(arena, frames, cache.lookup, blockBytes, process.arch === 'x64' && alwaysPins !== true);
     this.zeros = new Uint8Array(parts.blockBytes);
   }
 }

@@ -54,7 +54,8 @@ export class PageCopier {
     private readonly frames: Frames,
     private readonly lookup: Lookup,
     private readonly blockBytes: number,
-    private readonly optimistic = process.arch === 'x64',
+    /** Looks twice instead of pinning: only where the processor keeps loads in order. */
+    private readonly optimistic: boolean,
   ) {
     this.words = arena.words;
     this.unsigned = arena.unsigned;

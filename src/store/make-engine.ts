@@ -28,9 +28,20 @@ export interface EngineSource {
   limits: DirtyLimits;
   geometry: Geometry;
   scheme: Scheme;
+  /** Copies from cached pages pin them, whatever the processor: then every step of theirs is one that a driver can see. */
+  alwaysPins?: boolean;
 }
 
-export function makeEngine({ arena, frames, device, commit, limits, geometry, scheme }: EngineSource): Engine {
+export function makeEngine({
+  arena,
+  frames,
+  device,
+  commit,
+  limits,
+  geometry,
+  scheme,
+  ...options
+}: EngineSource): Engine {
   const { blockBytes } = geometry;
   const cache = new PageCache(arena, frames, device, limits);
   const journal = new Journal(arena, cache, device, commit, blockBytes);
@@ -53,5 +64,6 @@ export function makeEngine({ arena, frames, device, commit, limits, geometry, sc
     extents,
     guard,
     blockBytes,
+    alwaysPins: options.alwaysPins === true,
   });
 }
