@@ -3,7 +3,7 @@
 export type { StoreErrorCode } from './errors.js';
 export { StoreError } from './errors.js';
 export type { Hold, LockTypeName } from './locking/lock-types.js';
-export type { LockColumn, OperationName, Scheme, SchemeName, SchemeTable } from './locking/schemes.js';
+export type { LockColumn, OperationName, Scheme, SchemeName, SchemeTable } from './locking/scheme.js';
 export { schemes } from './locking/schemes.js';
 export type { Advice } from './store/arguments.js';
 export type { CheckError, CheckReport } from './store/check.js';

@@ -83,7 +83,8 @@ function compareRates(name: string, a: Spread, b: Spread, other: string): string
 export interface SchemeFacts {
   name: string;
   readAtomicity: string;
-  safe: boolean;
+  /** What goes wrong under it; null where it is safe. */
+  breaks: string | null;
 }
 
 /** The lines below the table. */
@@ -131,8 +132,8 @@ function priceOf(first: SchemeSummary, other: SchemeSummary, facts: readonly Sch
       `${atomic.name} buys reads that are atomic against writes; under ${torn.name} a read may see half of a write.`,
     );
   }
-  for (const { name, safe } of [a, b]) {
-    if (!safe) lines.push(`${name} is not safe: it may return stale data, and overwrite other files.`);
+  for (const { name, breaks } of [a, b]) {
+    if (breaks !== null) lines.push(`${name} is not safe: ${breaks}.`);
   }
   return lines;
 }

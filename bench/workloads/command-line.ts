@@ -37,7 +37,7 @@ export function parseCommandLine(name: string, args: string[], parent: Command, 
   });
   command.parse(args, { from: 'user' });
   const plan = makePlan(values, file, defaultSchemes);
-  checkSchemes(plan.run.scheme);
+  checkSchemes(plan.run.scheme, plan.run.unsafe);
   return plan;
 }
 
@@ -46,10 +46,13 @@ function hiddenOption(command: Command, name: string, value: string, set: (given
   command.on(`option:${name}`, (given: string | null) => set(given ?? true));
 }
 
-function checkSchemes(names: string[]): void {
+function checkSchemes(names: string[], isUnsafeAllowed: boolean): void {
   const known: string[] = schemes.map((scheme) => scheme.name);
   for (const name of names) {
     if (!known.includes(name)) throw new UsageError(`scheme must be one of ${known.join(', ')}, not '${name}'`);
+    const breaks = schemes.find((scheme) => scheme.name === name)?.breaks ?? null;
+    if (breaks === null || isUnsafeAllowed) continue;
+    throw new UsageError(`scheme '${name}' is unsafe: ${breaks}; --unsafe runs it all the same`);
   }
 }
 

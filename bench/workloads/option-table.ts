@@ -51,6 +51,7 @@ export interface RunOptions {
   'output-format': OutputFormat;
   output: string;
   scheme: string[];
+  unsafe: boolean;
   policy: Policy;
   device: string;
   cache: number;
@@ -238,7 +239,13 @@ const RUN_OPTIONS: Table<RunOptions, 'run'> = {
     help: 'json is in the shape of fio; json+ has the latency bins too',
   },
   output: { scope: 'run', value: text, form: 'file', help: 'write the result there' },
-  scheme: { scope: 'run', value: names, form: 'name[,name]', help: 'locking scheme, or schemes to compare' },
+  scheme: {
+    scope: 'run',
+    value: names,
+    form: 'name[,name]',
+    help: "locking scheme, or schemes to compare: 'emmental schemes' lists them",
+  },
+  unsafe: { scope: 'run', value: flag, form: '0|1', bare: '1', help: 'allow schemes that break something (0)' },
   policy: {
     scope: 'run',
     value: oneOf(POLICIES),

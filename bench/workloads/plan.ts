@@ -33,6 +33,7 @@ const CACHE_SLACK_BYTES = 64 * MIB;
 const RUN_DEFAULTS: Omit<RunOptions, 'scheme' | 'cache'> = {
   'output-format': 'normal',
   output: '',
+  unsafe: false,
   policy: 'kernel',
   device: '',
   dirty_ratio: 0.9,

@@ -16,7 +16,7 @@ function openOptions(plan: Plan, scheme: string): OpenOptions {
     cacheBytes: plan.run.cache,
     dirtyRatio: plan.run.dirty_ratio,
     rwsemPolicy: plan.run.policy,
-    ...(scheme === 'none' && { unsafe: true }),
+    unsafe: plan.run.unsafe,
   };
 }
 

@@ -16,6 +16,7 @@ import { registerLs } from './ls.js';
 import { registerMv } from './mv.js';
 import { registerPunch } from './punch.js';
 import { registerRm } from './rm.js';
+import { registerSchemes } from './schemes.js';
 import { registerServe } from './serve.js';
 import { registerStat } from './stat.js';
 import { registerTruncate } from './truncate.js';
@@ -65,6 +66,7 @@ export function createProgram(): Command {
     registerPunch,
     registerServe,
     registerCheck,
+    registerSchemes,
     registerBench,
     registerCompare,
   ];

@@ -5,7 +5,8 @@
  * ones), shrink.ts. One thread; nothing else may run meanwhile, since the functions of `Atomics` are replaced.
  */
 import { StoreError } from '../errors.js';
-import { type Scheme, schemeByName, schemes } from '../locking/schemes.js';
+import type { Scheme } from '../locking/scheme.js';
+import { schemeByName, schemes } from '../locking/schemes.js';
 import { Execution } from './execution.js';
 import { type SearchResult, searchExhaustively } from './exhaustive.js';
 import { searchRandomly } from './random.js';

@@ -19,7 +19,7 @@ import { ErrorCursor } from '../file/sync.js';
 import { write } from '../file/write.js';
 import type { ExtentMap } from '../inode/extent-map.js';
 import { INODE_TABLE_SLOT, inoOf, slotAt } from '../inode/inode.js';
-import type { Scheme } from '../locking/schemes.js';
+import type { Scheme } from '../locking/scheme.js';
 import { Frames } from '../pagecache/frames.js';
 import { hashOf, type Lookup } from '../pagecache/lookup.js';
 import { BlockRun, RunKind } from '../pagecache/mapping-operations.js';

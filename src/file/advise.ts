@@ -8,7 +8,7 @@
  */
 import { StoreError } from '../errors.js';
 import { sizeOf } from '../inode/inode.js';
-import { Operation } from '../locking/schemes.js';
+import { Operation } from '../locking/scheme.js';
 import type { ReadaheadState } from '../pagecache/readahead.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';

@@ -13,7 +13,7 @@
 import { ClaimedRun } from '../allocator/group-search.js';
 import { StoreError } from '../errors.js';
 import { sizeOf, slotAt } from '../inode/inode.js';
-import { Operation } from '../locking/schemes.js';
+import { Operation } from '../locking/scheme.js';
 import { BlockRun, RunKind } from '../pagecache/mapping-operations.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';

@@ -9,7 +9,7 @@
  *     hold: invariants 1 to 3 of write.ts hold without it ever having to undo anything.
  */
 import { setSize, sizeForHit, sizeOf, touchModified } from '../inode/inode.js';
-import { Operation } from '../locking/schemes.js';
+import { Operation } from '../locking/scheme.js';
 import { dirtyLimitOf, wakeBackground } from '../pagecache/dirty-limit.js';
 import type { Lookup } from '../pagecache/lookup.js';
 import { PageFlag } from '../pagecache/page.js';

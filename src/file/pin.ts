@@ -13,7 +13,7 @@
  */
 import { StoreError } from '../errors.js';
 import { sizeOf, touchModified } from '../inode/inode.js';
-import { Operation } from '../locking/schemes.js';
+import { Operation } from '../locking/scheme.js';
 import type { PageCache } from '../pagecache/page-cache.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';

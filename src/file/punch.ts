@@ -13,7 +13,7 @@
  */
 import { StoreError } from '../errors.js';
 import { sizeOf, touchModified } from '../inode/inode.js';
-import { Operation } from '../locking/schemes.js';
+import { Operation } from '../locking/scheme.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import { Count, count } from '../sync/statistics.js';
@@ -41,7 +41,7 @@ export function* punchHole(
     const first = pageAtOrAfter(positionBytes, blockBytes);
     // Behind the end of the file there are only zeros, so the last page goes whole where the range covers its bytes.
     const end = endBytes < size ? pageOf(endBytes, blockBytes) : pageAtOrAfter(endBytes, blockBytes);
-    yield* invalidate(task, engine, slot, positionBytes, endBytes, first, end, size);
+    yield* invalidate(task, engine, slot, Operation.Punch, positionBytes, endBytes, first, end, size);
     if (first < end) yield* removeExtents(task, engine, slot, first, end, 'punch:removed');
     touchModified(task, slot);
   } finally {
@@ -73,7 +73,7 @@ export function* zeroRange(
     yield* allocateHoles(task, engine, slot, touched, touchedEnd);
     const first = pageAtOrAfter(positionBytes, blockBytes);
     const end = endBytes < size ? pageOf(endBytes, blockBytes) : pageAtOrAfter(endBytes, blockBytes);
-    yield* invalidate(task, engine, slot, positionBytes, endBytes, first, end, size);
+    yield* invalidate(task, engine, slot, Operation.Zero, positionBytes, endBytes, first, end, size);
     if (first < end) yield* unwriteExtents(task, engine, slot, first, end);
     yield* finishGrowth(task, engine, slot, grows ? endBytes : size);
   } finally {
@@ -86,6 +86,7 @@ function* invalidate(
   task: Task,
   engine: Engine,
   slot: Slot,
+  operation: Operation,
   positionBytes: number,
   endBytes: number,
   first: number,
@@ -110,7 +111,7 @@ function* invalidate(
     for (const frame of edges.slice(settled)) cache.unpin(frame);
   }
   if (first >= end) return;
-  engine.guard.assertInvalidating(task, slot, first, end);
+  engine.guard.assertInvalidating(task, slot, operation, first, end);
   yield* cache.drop(task, slot, first, end);
   yield task.point('punch:dropped');
 }

@@ -10,7 +10,7 @@
  */
 import { StoreError } from '../errors.js';
 import { sizeOf } from '../inode/inode.js';
-import { Operation } from '../locking/schemes.js';
+import { Operation } from '../locking/scheme.js';
 import { PageFlag } from '../pagecache/page.js';
 import type { ReadaheadState } from '../pagecache/readahead.js';
 import type { Routine } from '../routine/effect.js';

@@ -10,7 +10,7 @@
 import { StoreError } from '../errors.js';
 import { CREDITS_SHIFT_STEP, SHIFT_DONE } from '../inode/extent-map.js';
 import { setDiskSize, setSize, sizeOf, touchModified } from '../inode/inode.js';
-import { Operation } from '../locking/schemes.js';
+import { Operation } from '../locking/scheme.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import { MAX_FILE_PAGES, type Slot } from '../units.js';
@@ -86,7 +86,7 @@ function* flushAndDrop(
 ): Routine<void> {
   yield* writeBack(task, engine, slot, moved, MAX_FILE_PAGES);
   yield* pushSize(task, engine, slot, size);
-  engine.guard.assertInvalidating(task, slot);
+  engine.guard.assertInvalidating(task, slot, Operation.Shift);
   yield* engine.cache.drop(task, slot, first, MAX_FILE_PAGES);
   yield task.point('shift:flushed');
 }

@@ -10,7 +10,7 @@
  */
 import { StoreError } from '../errors.js';
 import { setDiskSize, setSize, sizeOf, touchModified } from '../inode/inode.js';
-import { Operation } from '../locking/schemes.js';
+import { Operation } from '../locking/scheme.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import { Count, count } from '../sync/statistics.js';
@@ -81,6 +81,6 @@ function* resize(task: Task, engine: Engine, slot: Slot, sizeBytes: number): Rou
 }
 
 function* dropPages(task: Task, engine: Engine, slot: Slot, first: number): Routine<void> {
-  engine.guard.assertInvalidating(task, slot);
+  engine.guard.assertInvalidating(task, slot, Operation.Truncate);
   yield* engine.cache.drop(task, slot, first, MAX_FILE_PAGES);
 }

@@ -16,7 +16,7 @@
  */
 import { StoreError } from '../errors.js';
 import { setSize, sizeOf, slotAt, touchModified } from '../inode/inode.js';
-import { Operation } from '../locking/schemes.js';
+import { Operation } from '../locking/scheme.js';
 import { dirtyLimitOf } from '../pagecache/dirty-limit.js';
 import { BlockRun, RunKind } from '../pagecache/mapping-operations.js';
 import { PageBatch } from '../pagecache/page-batch.js';

@@ -8,7 +8,7 @@
  *  1. `held` is what the caller took with an earlier `enter` on the same inode: it is not taken again, so that no thread
  *     ever holds a lock shared twice (which deadlocks as soon as a writer queues in between).
  *  2. A hold is never turned into a stronger one.
- *  3. Who drops pages must hold locks that keep every fill away, one lock or one for each kind of fill (`assertInvalidating`).
+ *  3. Who drops pages holds every lock by which its row of the table keeps fills away (`assertInvalidating`).
  *  4. [first, end) are all pages that the operation looks at or changes, those included of which it touches a part. Left out,
  *     it is the whole file: right for whatever may change the size.
  */
@@ -31,12 +31,13 @@ import {
 } from './lock-types.js';
 import {
   FILL_OPERATIONS,
-  INVALIDATE_OPERATIONS,
   LOCK_COLUMNS,
+  type LockColumn,
   OPERATIONS,
   type Operation,
+  type OperationName,
   type Scheme,
-} from './schemes.js';
+} from './scheme.js';
 
 /** Bits of a mask that hold one column's HoldMode: i_rwsem's are the lowest, invalidate_lock's lie above them. */
 const HOLD_BITS = 4;
@@ -56,8 +57,8 @@ export class Guard {
   private readonly masks: Uint8Array;
   private readonly iRwsem: LockType;
   private readonly invalidateLock: LockType;
-  /** Whether i_rwsem (1), invalidate_lock (2), both (3), held by who drops pages, keep all fills away. */
-  private readonly keepsFillsAway: readonly boolean[];
+  /** Columns by which an operation keeps fills away, as bits: 1 for i_rwsem, 2 for invalidate_lock; indexed by Operation. */
+  private readonly keepsFillsAway: Uint8Array;
 
   constructor(
     private readonly arena: Arena,
@@ -73,7 +74,7 @@ export class Guard {
     });
     this.iRwsem = LOCK_TYPES.indexOf(locks.iRwsem);
     this.invalidateLock = LOCK_TYPES.indexOf(locks.invalidateLock);
-    this.keepsFillsAway = [0, 1, 2, 3].map((held) => keepFillsAway(scheme, held));
+    this.keepsFillsAway = Uint8Array.from(OPERATIONS, (name) => columnsAgainstFills(scheme, name));
   }
 
   /** What `operation` takes, as a mask of Taken. */
@@ -121,17 +122,14 @@ export class Guard {
     if (upper !== 0) release(this.iRwsem, task, record + Inode.IRwsem, upper);
   }
 
-  /** Fails unless the task keeps fills away from the pages [first, end) of the inode, as far as the scheme does so at all. */
-  assertInvalidating(task: Task, slot: Slot, first = 0, end = MAX_FILE_PAGES): void {
-    if (this.keepsFillsAway[3] === false) return;
+  /** Fails unless the task keeps fills away from the pages [first, end), as far as the scheme does so for the operation. */
+  assertInvalidating(task: Task, slot: Slot, operation: Operation, first = 0, end = MAX_FILE_PAGES): void {
+    const columns = this.keepsFillsAway[operation];
     const record = this.recordOf(slot);
     const held =
-      Number(holdsAgainstFills(this.iRwsem, task, record + Inode.IRwsem, first, end)) +
-      2 * Number(holdsAgainstFills(this.invalidateLock, task, record + Inode.InvalidateLock, first, end));
-    assert(
-      this.keepsFillsAway[held] === true,
-      `pages of inode slot ${slot} dropped without its invalidation lock held exclusive`,
-    );
+      ((columns & 1) === 0 || holdsAgainstFills(this.iRwsem, task, record + Inode.IRwsem, first, end)) &&
+      ((columns & 2) === 0 || holdsAgainstFills(this.invalidateLock, task, record + Inode.InvalidateLock, first, end));
+    assert(held, `pages of inode slot ${slot} dropped without its invalidation lock held exclusive`);
   }
 
   private recordOf(slot: Slot): number {
@@ -151,16 +149,10 @@ export class Guard {
   }
 }
 
-/** Whether the locks of `held` (bits in the order of the columns) keep every fill away from who invalidates. */
-function keepFillsAway({ table, locks }: Scheme, held: number): boolean {
-  return FILL_OPERATIONS.every((fill) =>
-    LOCK_COLUMNS.some((column, bit) => {
-      const isKept = INVALIDATE_OPERATIONS.some((operation) =>
-        excludes(locks[column], table[fill][column], table[operation][column]),
-      );
-      return (held & (1 << bit)) !== 0 && isKept;
-    }),
-  );
+function columnsAgainstFills({ table, locks }: Scheme, operation: OperationName): number {
+  const excludesSome = (column: LockColumn) =>
+    FILL_OPERATIONS.some((fill) => excludes(locks[column], table[fill][column], table[operation][column]));
+  return Number(excludesSome('iRwsem')) + 2 * Number(excludesSome('invalidateLock'));
 }
 
 function missing(mask: number, held: number): number {

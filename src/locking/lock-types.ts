@@ -14,6 +14,7 @@ import { AssertionError } from '../assert.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import { LockMode } from '../sync/lockdep.js';
+import { overlappingRange, publishRange, waitForRange, withdrawRange } from '../sync/published-range.js';
 import { acquireRange, releaseRange, tryAcquireRange } from '../sync/range-lock.js';
 import { holdsRange } from '../sync/ranges.js';
 import {
@@ -47,9 +48,10 @@ import { acquireVersioned, releaseVersioned, tryAcquireVersioned } from '../sync
 /**
  * How a lock may be held; the numbers of `HoldMode` index it. What a hold excludes is its type's affair. `fill` and `invalidate`
  * are the sides of a two-state lock. `validated` is a read that does without the lock as long as nobody holds it
- * exclusive over the read's pages meanwhile, and takes it shared when it has tried in vain.
+ * exclusive over the read's pages meanwhile, and takes it shared when it has tried in vain. Who `waits` for what another one
+ * `publishes` holds nothing afterwards.
  */
-export const HOLDS = ['none', 'shared', 'exclusive', 'fill', 'invalidate', 'validated'] as const;
+export const HOLDS = ['none', 'shared', 'exclusive', 'fill', 'invalidate', 'validated', 'waits', 'publishes'] as const;
 
 export type Hold = (typeof HOLDS)[number];
 
@@ -60,10 +62,12 @@ export const enum HoldMode {
   Fill,
   Invalidate,
   Validated,
+  Waits,
+  Publishes,
 }
 
 /** The types; the numbers of `LockType` index it. */
-export const LOCK_TYPES = ['rwsem', 'range', 'two-state', 'reader-biased', 'versioned'] as const;
+export const LOCK_TYPES = ['rwsem', 'range', 'two-state', 'reader-biased', 'versioned', 'published-range'] as const;
 
 export type LockTypeName = (typeof LOCK_TYPES)[number];
 
@@ -78,6 +82,8 @@ export const enum LockType {
   ReaderBiased,
   /** sync/versioned-rwsem.ts: an rwsem whose exclusive holds change versions. */
   Versioned,
+  /** sync/published-range.ts: who comes later waits for the publisher, who came earlier is not waited for. */
+  PublishedRange,
 }
 
 const RWSEM_HOLDS: readonly Hold[] = ['none', 'shared', 'exclusive'];
@@ -88,6 +94,7 @@ const HOLDS_OF: Record<LockTypeName, readonly Hold[]> = {
   'two-state': ['none', 'fill', 'invalidate'],
   'reader-biased': RWSEM_HOLDS,
   versioned: [...RWSEM_HOLDS, 'validated'],
+  'published-range': ['none', 'waits', 'publishes'],
 };
 
 /** Whether two tasks may not hold a lock of that type at once, over the same pages. */
@@ -121,6 +128,9 @@ export function tryAcquire(
       return mode === HoldMode.Exclusive ? tryAcquireBiasedExclusive(task, at) : tryAcquireBiasedShared(task, at);
     case LockType.Versioned:
       return mode === HoldMode.Exclusive ? tryAcquireVersioned(task, at, first, end) : tryAcquireShared(task, at);
+    case LockType.PublishedRange:
+      if (mode === HoldMode.Publishes) publishRange(task, at, first, end);
+      return mode === HoldMode.Publishes || overlappingRange(task, at, first, end) === 0;
   }
 }
 
@@ -148,6 +158,9 @@ export function* acquire(
     case LockType.Versioned:
       yield* mode === HoldMode.Exclusive ? acquireVersioned(task, at, first, end) : acquireShared(task, at);
       break;
+    case LockType.PublishedRange:
+      if (mode === HoldMode.Publishes) publishRange(task, at, first, end);
+      else yield* waitForRange(task, at, first, end);
   }
 }
 
@@ -172,6 +185,8 @@ export function release(type: LockType, task: Task, at: number, mode: HoldMode):
       if (mode === HoldMode.Exclusive) releaseVersioned(task, at);
       else releaseShared(task, at);
       break;
+    case LockType.PublishedRange:
+      if (mode === HoldMode.Publishes) withdrawRange(task, at);
   }
 }
 
@@ -182,6 +197,8 @@ export function holdsAgainstFills(type: LockType, task: Task, at: number, first:
       return holdsRange(task, at, LockMode.Exclusive, first, end);
     case LockType.TwoState:
       return isInvalidating(task, at);
+    case LockType.PublishedRange:
+      return false;
     default:
       return holdsExclusive(task, at);
   }

@@ -14,7 +14,7 @@ import { InodeTable } from '../inode/inode-table.js';
 import { Journal } from '../journal/journal.js';
 import { Metadata } from '../journal/metadata.js';
 import { Guard } from '../locking/guard.js';
-import type { Scheme } from '../locking/schemes.js';
+import type { Scheme } from '../locking/scheme.js';
 import type { Frames } from '../pagecache/frames.js';
 import { type DirtyLimits, PageCache } from '../pagecache/page-cache.js';
 import type { Arena } from '../sync/arena.js';

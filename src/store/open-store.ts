@@ -4,7 +4,8 @@
 import { availableParallelism } from 'node:os';
 import { openHostDevice } from '../device/host-device.js';
 import { invalidArgType, outOfRange, StoreError, withPath } from '../errors.js';
-import { DEFAULT_SCHEME, type SchemeName, schemeByName, schemes } from '../locking/schemes.js';
+import type { SchemeName } from '../locking/scheme.js';
+import { DEFAULT_SCHEME, schemeByName, schemes } from '../locking/schemes.js';
 import { RWSEM_POLICIES } from '../sync/rwsem.js';
 import { type RwsemPolicyName, rwsemPolicyNumber } from '../sync/rwsem-policy.js';
 import { MIB } from '../units.js';
@@ -79,7 +80,7 @@ function planOf(path: string, options: OpenOptions): Plan {
     throw new StoreError('EINVAL', { syscall: 'open', detail: `unknown scheme '${scheme}'; known are ${names}` });
   }
   if (!known.safe && options.unsafe !== true) {
-    const detail = `scheme '${scheme}' is unsafe (${known.description}); it needs { unsafe: true }`;
+    const detail = `scheme '${scheme}' is unsafe: ${known.breaks}; it needs { unsafe: true }`;
     throw new StoreError('EINVAL', { syscall: 'open', detail });
   }
   if (options.io !== undefined && options.io !== 'direct' && options.io !== 'buffered') {

@@ -254,6 +254,17 @@ export const enum Range {
 /** Ranges that one thread holds at once. */
 export const RANGES_MAX = 4;
 
+/** A range that faults wait on (sync/published-range.ts), in the place of an Rwsem. */
+export const enum PublishedRange {
+  /** Odd while a range is published; waiters sleep on it. */
+  Sequence,
+  /** Pages [First, End). Written while the sequence is even, by who holds i_rwsem exclusive. Unsigned. */
+  First,
+  End,
+  /** LockRank; constant. */
+  Rank = 6,
+}
+
 /** A mutex that may sleep (sync/mutex.ts). */
 export const enum Mutex {
   /** 0 free, 1 held, 2 held and waited for. */

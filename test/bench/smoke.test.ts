@@ -80,7 +80,14 @@ test('compare: interleaved runs, a table and a verdict', async () => {
 
 test('compare: JSON, and another policy', async () => {
   const { code, stdout } = await run(
-    ...['compare', '--scheme=invalidate-lock,none', '--policy=reader-preferring', '--rw=randread', '--numjobs=2'],
+    ...[
+      'compare',
+      '--scheme=invalidate-lock,none',
+      '--unsafe',
+      '--policy=reader-preferring',
+      '--rw=randread',
+      '--numjobs=2',
+    ],
     ...['--size=8m', '--runtime=0.3', '--repeats=1', '--output-format=json'],
   );
   expect(code).toBe(0);

@@ -24,8 +24,11 @@ test.each([
   [['bench', '--bs=8q'], "bs '8q' is no size"],
   [['bench', '--report=x.html'], "unknown option '--report=x.html'"],
   [['bench', '--scheme=nosuch'], 'scheme must be one of invalidate-lock, i-rwsem, none'],
-  [['bench', '--scheme=i-rwsem,none'], 'bench runs one scheme'],
-  [['compare', '--scheme=none'], 'compare needs two schemes'],
+  [['bench', '--scheme=none'], "scheme 'none' is unsafe: a fill that meets an invalidation shows stale data"],
+  [['compare', '--scheme=ext4,ext4-before'], "scheme 'ext4-before' is unsafe: a read, its readahead"],
+  [['bench', '--scheme=i-rwsem,none', '--unsafe'], 'bench runs one scheme'],
+  [['compare', '--scheme=none', '--unsafe'], 'compare needs two schemes'],
+  [['schemes', 'nosuch'], "unknown scheme 'nosuch'; known are invalidate-lock, i-rwsem, none"],
   [['bench', 'bad.fio'], "bad.fio:5: unknown option 'nosuch'"],
 ])('%j: one line, exit code 2, nothing made', async (args, message) => {
   const { code, stdout, stderr } = await emmental(args, { cwd: directory });

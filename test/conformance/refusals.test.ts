@@ -177,7 +177,8 @@ describe('openStore', () => {
     const path = await freshStore();
     const cases: [object, string, RegExp][] = [
       [{ scheme: 'fast' }, 'EINVAL', /fast.*invalidate-lock/],
-      [{ scheme: 'none' }, 'EINVAL', /unsafe/],
+      [{ scheme: 'none' }, 'EINVAL', /'none' is unsafe: a fill that meets .* unsafe: true/],
+      [{ scheme: 'ext4-before' }, 'EINVAL', /'ext4-before' is unsafe: a read, .* unsafe: true/],
       [{ scheme: '' }, 'EINVAL', /scheme/],
       [{ io: 'mapped' }, 'EINVAL', /mapped/],
       [{ rwsemPolicy: 'random' }, 'EINVAL', /random/],
@@ -208,7 +209,7 @@ describe('openStore', () => {
     for (const scheme of schemes) {
       expect(scheme.description.length).toBeGreaterThan(10);
       expect(Object.keys(scheme.table)).toEqual(expect.arrayContaining(['readHit', 'readMiss', 'punch', 'write']));
-      expect(scheme.safe).toBe(scheme.name !== 'none');
+      expect(scheme.safe).toBe(scheme.breaks === null);
     }
   });
 

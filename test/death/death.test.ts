@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { checkStore, createStore, openStore, type Store, schemes } from '#dist/src/index.js';
+import { checkStore, createStore, openStore, type Store } from '#dist/src/index.js';
 import type { PointName } from '#dist/src/routine/points.js';
 import { Arena } from '#dist/src/sync/arena.js';
 import { arrivedAt, holdPoint } from '#dist/src/sync/gates.js';
@@ -16,6 +16,7 @@ import { expectCode } from '../support/expect-code.js';
 import { lockReport } from '../support/lock-report.js';
 import { RemoteThread, type Scope } from '../support/remote-thread.js';
 import { temporaryDirectory } from '../support/temporary.js';
+import { isTestedInFull, testedSchemes } from '../support/tested-schemes.js';
 
 const BLOCK = 4096;
 const SIZE = 64 * BLOCK;
@@ -158,7 +159,7 @@ describe.skipIf(!canDetectDeath())('a thread that dies holding something', () =>
   );
 });
 
-describe.skipIf(!canDetectDeath()).each(schemes.filter(({ safe }) => safe).map(({ name }) => name))(
+describe.skipIf(!canDetectDeath()).each(testedSchemes.filter(isTestedInFull).map(({ name }) => name))(
   'a thread that dies under %s',
   (scheme) => {
     it('holding i_rwsem: EOWNERDEAD for who waits, ENOTRECOVERABLE for who comes', async () => {

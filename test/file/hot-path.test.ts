@@ -3,7 +3,7 @@ import { HotPath } from '#dist/src/file/hot-path.js';
 import { PageCopier } from '#dist/src/file/page-copier.js';
 import { truncate } from '#dist/src/file/truncate.js';
 
-import { Operation, type SchemeName } from '#dist/src/locking/schemes.js';
+import { Operation, type SchemeName } from '#dist/src/locking/scheme.js';
 import { PageFlag } from '#dist/src/pagecache/page.js';
 import { Thread } from '#dist/src/sync/layout.js';
 import { Count, sumStatistics } from '#dist/src/sync/statistics.js';

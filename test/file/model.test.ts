@@ -16,7 +16,7 @@ import { datasync, sync } from '#dist/src/file/sync.js';
 import { truncate } from '#dist/src/file/truncate.js';
 import { APPEND, write } from '#dist/src/file/write.js';
 import { sizeOf } from '#dist/src/inode/inode.js';
-import type { SchemeName } from '#dist/src/locking/schemes.js';
+import type { SchemeName } from '#dist/src/locking/scheme.js';
 import type { ReadaheadState } from '#dist/src/pagecache/readahead.js';
 import type { Routine } from '#dist/src/routine/effect.js';
 import type { Slot } from '#dist/src/units.js';

@@ -12,7 +12,7 @@ import { collapseRange, insertRange } from '#dist/src/file/shift.js';
 import { sync } from '#dist/src/file/sync.js';
 import { truncate } from '#dist/src/file/truncate.js';
 import { slotAt } from '#dist/src/inode/inode.js';
-import { Operation, type SchemeName } from '#dist/src/locking/schemes.js';
+import { Operation, type SchemeName } from '#dist/src/locking/scheme.js';
 import type { Routine } from '#dist/src/routine/effect.js';
 import type { PointName } from '#dist/src/routine/points.js';
 import { Inode } from '#dist/src/sync/layout.js';

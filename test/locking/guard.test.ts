@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { initInodeSlots, iRwsemAt } from '#dist/src/inode/inode.js';
 import { Guard, Taken } from '#dist/src/locking/guard.js';
-import { Operation, schemeByName, schemes } from '#dist/src/locking/schemes.js';
+import {
+  FILL_OPERATIONS,
+  INVALIDATE_OPERATIONS,
+  OPERATIONS,
+  Operation,
+  rowsExclude,
+} from '#dist/src/locking/scheme.js';
+import { schemeByName, schemes } from '#dist/src/locking/schemes.js';
 import { runBlocking } from '#dist/src/routine/blocking-driver.js';
 import { LockMode, LockRank } from '#dist/src/sync/lockdep.js';
 import type { Slot } from '#dist/src/units.js';
@@ -60,24 +67,49 @@ describe('guard', () => {
     expect(a.go()).toBe(true);
   });
 
-  it('asserts for every scheme that has one that its invalidation lock is held exclusive', () => {
-    for (const { name, safe } of schemes) {
-      const { guard, a } = setUp(name);
-      const check = () => guard.assertInvalidating(a.task, SLOT);
-      if (!safe) {
+  it('asserts of who drops pages what the scheme takes to keep fills away', () => {
+    for (const scheme of schemes) {
+      for (const name of INVALIDATE_OPERATIONS) {
+        const { guard, a } = setUp(scheme.name);
+        const operation: Operation = OPERATIONS.indexOf(name);
+        const check = () => guard.assertInvalidating(a.task, SLOT, operation);
+        if (FILL_OPERATIONS.some((fill) => rowsExclude(scheme, fill, name))) {
+          expect(check, `${scheme.name} ${name}`).toThrow(/invalidation lock/);
+          guard.tryEnter(a.task, SLOT, Operation.ReadMiss);
+          expect(check, `${scheme.name} ${name}`).toThrow(/invalidation lock/);
+          guard.leave(a.task, SLOT, guard.maskOf(Operation.ReadMiss));
+        }
+        expect(guard.tryEnter(a.task, SLOT, operation)).toBe(true);
         check();
-        continue;
+        guard.leave(a.task, SLOT, guard.maskOf(operation));
+        a.task.lockdep!.assertNothingHeld();
       }
-      expect(check).toThrow(/invalidation lock/);
-      guard.tryEnter(a.task, SLOT, Operation.ReadMiss);
-      expect(check).toThrow(/invalidation lock/);
-      guard.leave(a.task, SLOT, guard.maskOf(Operation.ReadMiss));
-      guard.tryEnter(a.task, SLOT, Operation.Write);
-      expect(check).toThrow(/invalidation lock/);
-      guard.leave(a.task, SLOT, guard.maskOf(Operation.Write));
-      guard.tryEnter(a.task, SLOT, Operation.Truncate);
-      check();
     }
+  });
+
+  it('refuses a table with a hold that the type of lock does not have', () => {
+    const { arena } = setUp('tmpfs').a.task;
+    const tmpfs = schemeByName('tmpfs')!;
+    expect(() => new Guard(arena, { ...tmpfs, locks: schemeByName('none')!.locks })).toThrow(/rwsem is held waits/);
+  });
+
+  it('makes faults on a published range wait, and lets those on the way go on', () => {
+    const { guard, a, b } = setUp('tmpfs');
+    expect(guard.tryEnter(b.task, SLOT, Operation.Fault, 10, 11)).toBe(true); // before: it passes, and holds nothing
+    expect(guard.tryEnter(a.task, SLOT, Operation.Punch, 8, 12)).toBe(true);
+    guard.leave(b.task, SLOT, guard.maskOf(Operation.Fault));
+    for (const [first, end] of [
+      [7, 8],
+      [12, 13],
+    ]) {
+      expect(guard.tryEnter(b.task, SLOT, Operation.Fault, first, end)).toBe(true);
+    }
+    expect(guard.tryEnter(b.task, SLOT, Operation.Fault, 11, 12)).toBe(false);
+    expect(b.start(guard.enter(b.task, SLOT, Operation.FaultHit, 8, 9))).toBe(false);
+    guard.leave(a.task, SLOT, guard.maskOf(Operation.Punch));
+    expect(b.go()).toBe(true);
+    a.task.lockdep!.assertNothingHeld();
+    b.task.lockdep!.assertNothingHeld();
   });
 
   it('never turns a shared lock into an exclusive one', () => {

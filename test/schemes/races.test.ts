@@ -6,19 +6,20 @@
  */
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { schemes } from '#dist/src/index.js';
 import { temporaryDirectory } from '../support/temporary.js';
+import { isTestedInFull, testedSchemes } from '../support/tested-schemes.js';
 import { BLOCK, HOLE, MissedBlock, NEIGHBOUR, OLD, Race } from './race.js';
 
 const REPETITIONS = Number(process.env['EMMENTAL_RACE_REPETITIONS'] ?? 20);
 const SAFE_REPETITIONS = 10;
+/** Under schemes that are not tested in full. */
+const FEW_REPETITIONS = 3;
 /** What is written over the stale page. */
 const OVER = 0x58;
 /** How long a thread that must wait is given to show that it does not. */
 const GRACE_MS = 30;
 
 const directory = temporaryDirectory(true);
-const safe = schemes.filter((scheme) => scheme.safe).map(({ name }) => name);
 let stores = 0;
 
 async function repeat(times: number, scheme: string, script: (race: Race) => Promise<void>): Promise<void> {
@@ -111,9 +112,12 @@ function writeOver(
   keep.file.sync();
 }
 
-describe.each(safe)('scheme %s', (scheme) => {
+describe.each(testedSchemes)('scheme $name', (tested) => {
+  const scheme = tested.name;
+  const repetitions = isTestedInFull(tested) ? SAFE_REPETITIONS : FEW_REPETITIONS;
+
   it('makes a fill wait for the punch that has dropped its pages', async () => {
-    await repeat(SAFE_REPETITIONS, scheme, async (race) => {
+    await repeat(repetitions, scheme, async (race) => {
       const devicePosition = race.devicePosition();
       race.hold('punch:dropped');
       race.hold('fill:mapped');
@@ -136,7 +140,7 @@ describe.each(safe)('scheme %s', (scheme) => {
   });
 
   it('makes a punch wait for the fill that knows its blocks', async () => {
-    await repeat(SAFE_REPETITIONS, scheme, async (race) => {
+    await repeat(repetitions, scheme, async (race) => {
       const devicePosition = race.devicePosition();
       race.hold('fill:mapped');
       const reading = race.read();

@@ -2,9 +2,9 @@ import { expect, test } from 'vitest';
 import { formatRatio, type SchemeSummary, spreadOf, verdict } from '#dist/bench/compare/verdict.js';
 
 const FACTS = [
-  { name: 'invalidate-lock', readAtomicity: 'none', safe: true },
-  { name: 'i-rwsem', readAtomicity: 'request', safe: true },
-  { name: 'none', readAtomicity: 'none', safe: false },
+  { name: 'invalidate-lock', readAtomicity: 'none', breaks: null },
+  { name: 'i-rwsem', readAtomicity: 'request', breaks: null },
+  { name: 'none', readAtomicity: 'none', breaks: 'a fill may show stale data' },
 ];
 
 function summary(scheme: string, reads: number[], writes: number[], readP99: number): SchemeSummary {
@@ -57,5 +57,5 @@ test('ranges that overlap are no difference', () => {
   );
   expect(lines[0]).toContain('reads are within the spread of those under none (110/s against 120/s)');
   expect(lines[1]).toBe('invalidate-lock loses nowhere in this job.');
-  expect(lines.at(-1)).toBe('none is not safe: it may return stale data, and overwrite other files.');
+  expect(lines.at(-1)).toBe('none is not safe: a fill may show stale data.');
 });
