@@ -1,0 +1,124 @@
+/**
+ * The workloads of the power-cut machine: all sequences of a few operations on a small store, and long random ones.
+ *
+ * All sequences follow ACE's idea (Mohan et al., "Finding Crash-Consistency Bugs with Bounded Black-Box Crash Testing", OSDI
+ * 2018): bugs show after few operations on few files, if all of them are tried. Each operation has one place here where it
+ * meets the others' traces. Pure functions of their arguments.
+ */
+import type { CrashOperation } from './crash-operation.js';
+import type { CrashRandom } from './crash-random.js';
+
+const BLOCK = 4096;
+
+/** What the store holds before: `a` of four blocks and a bit, `b` of two. `c` is not there. */
+export const SEQUENCE_BASE: CrashOperation[] = [
+  { kind: 'create', name: 'a' },
+  { kind: 'write', name: 'a', position: 0, length: 4 * BLOCK + 1000 },
+  { kind: 'create', name: 'b' },
+  { kind: 'write', name: 'b', position: 0, length: 2 * BLOCK },
+];
+
+export const SEQUENCE_ALPHABET: readonly CrashOperation[] = [
+  { kind: 'create', name: 'c' },
+  { kind: 'write', name: 'a', position: BLOCK, length: BLOCK },
+  { kind: 'write', name: 'b', position: 100, length: 2 * BLOCK },
+  { kind: 'write', name: 'c', position: 0, length: BLOCK + 500 },
+  { kind: 'append', name: 'a', length: 6000 },
+  { kind: 'punch', name: 'a', position: BLOCK, length: 2 * BLOCK },
+  { kind: 'zero', name: 'a', position: BLOCK / 2, length: 2 * BLOCK },
+  { kind: 'truncate', name: 'a', position: 5000 },
+  { kind: 'truncate', name: 'a', position: 10 * BLOCK },
+  { kind: 'fallocate', name: 'a', position: 4 * BLOCK, length: 4 * BLOCK },
+  { kind: 'collapse', name: 'a', position: BLOCK, length: BLOCK },
+  { kind: 'insert', name: 'a', position: BLOCK, length: 2 * BLOCK },
+  { kind: 'rename', name: 'a', to: 'b' },
+  { kind: 'rename', name: 'a', to: 'c' },
+  { kind: 'unlink', name: 'a' },
+  { kind: 'sync', name: 'a' },
+  { kind: 'datasync', name: 'a' },
+  { kind: 'syncAll', name: '' },
+];
+
+/** All sequences of exactly `length` operations. */
+export function* allSequences(length: number): Generator<CrashOperation[]> {
+  if (length === 0) {
+    yield [];
+    return;
+  }
+  for (const shorter of allSequences(length - 1)) for (const last of SEQUENCE_ALPHABET) yield [...shorter, last];
+}
+
+const ENDINGS: readonly CrashOperation[] = [
+  { kind: 'syncAll', name: '' },
+  { kind: 'sync', name: 'a' },
+  { kind: 'sync', name: 'b' },
+  { kind: 'sync', name: 'c' },
+  { kind: 'commit', name: '' },
+];
+
+/** The sequence with what the background may do in between, and with one of the endings; now and then with none. */
+export function dressed(sequence: readonly CrashOperation[], random: CrashRandom): CrashOperation[] {
+  const dress: CrashOperation[] = [];
+  for (const operation of sequence) {
+    dress.push(operation);
+    const chance = random.below(8);
+    if (chance === 0) dress.push({ kind: 'commit', name: '' });
+    if (chance <= 1) dress.push({ kind: 'writeback', name: operation.to ?? operation.name });
+  }
+  const ending = random.below(ENDINGS.length + 1);
+  if (ending < ENDINGS.length) dress.push(ENDINGS[ending]);
+  return dress;
+}
+
+const FILES_MAX = 6;
+const FILE_BLOCKS_MAX = 14;
+const WEIGHTS: readonly [CrashOperation['kind'], number][] = [
+  ['create', 6],
+  ['write', 30],
+  ['append', 10],
+  ['truncate', 8],
+  ['punch', 8],
+  ['zero', 5],
+  ['fallocate', 5],
+  ['collapse', 5],
+  ['insert', 5],
+  ['rename', 6],
+  ['unlink', 5],
+  ['sync', 8],
+  ['datasync', 4],
+  ['syncAll', 3],
+  ['writeback', 8],
+  ['commit', 6],
+];
+const WEIGHT_SUM = WEIGHTS.reduce((sum, [, weight]) => sum + weight, 0);
+
+/** An endless random workload on files whose names begin with `prefix`. Some of it will be impossible. */
+export function* randomOperations(random: CrashRandom, prefix = ''): Generator<CrashOperation> {
+  for (;;) {
+    const kind = drawKind(random);
+    const name = `${prefix}${random.below(FILES_MAX)}`;
+    const isAligned = kind === 'collapse' || kind === 'insert';
+    const unit = isAligned || random.chance(0.5) ? BLOCK : 1;
+    const limit = (FILE_BLOCKS_MAX * BLOCK) / unit;
+    const position = random.below(limit) * unit;
+    const length = (1 + random.below(Math.min(limit, isAligned ? 3 : (4 * BLOCK) / unit))) * unit;
+    const operation: CrashOperation = { kind, name };
+    if (kind === 'rename') operation.to = `${prefix}${random.below(FILES_MAX)}`;
+    if (kind === 'truncate') operation.position = position;
+    if (kind === 'append') operation.length = length;
+    if (['write', 'punch', 'zero', 'fallocate', 'collapse', 'insert'].includes(kind)) {
+      operation.position = position;
+      operation.length = length;
+    }
+    yield kind === 'syncAll' || kind === 'commit' ? { kind, name: '' } : operation;
+  }
+}
+
+function drawKind(random: CrashRandom): CrashOperation['kind'] {
+  let left = random.below(WEIGHT_SUM);
+  for (const [kind, weight] of WEIGHTS) {
+    left -= weight;
+    if (left < 0) return kind;
+  }
+  return 'write';
+}
