@@ -1,17 +1,23 @@
 /**
- * Runs a sequence of operations on a recorded device, in one thread, and hands over what the machine cuts: always the same
- * from the same sequence, byte for byte.
+ * Runs operations on a recorded device, as one thread or as several in one, and hands over what the machine cuts: always the
+ * same from the same operations and seed, byte for byte.
  */
 import { runBlocking } from '../routine/blocking-driver.js';
+import type { Routine } from '../routine/effect.js';
+import { Session } from '../store/session.js';
 import type { CrashBase } from './crash-base.js';
+import { CrashModel } from './crash-model.js';
 import { type CrashOperation, CrashPerformer } from './crash-operation.js';
+import type { CrashRandom } from './crash-random.js';
 import { CrashClock, CrashRecovery, smallPlan } from './crash-recovery.js';
+import { CrashThreads } from './crash-threads.js';
 import type { BlockContents } from './power-cut-contents.js';
 import { ImageDevice } from './power-cut-device.js';
 import type { Recorded } from './power-cut-machine.js';
 import { DeviceLog, RecordingDevice } from './recording-device.js';
 
 const LOG_BYTES = 64 * 2 ** 20;
+const FILES_PER_THREAD = 1000;
 
 export class CrashRunner {
   private readonly clock = new CrashClock();
@@ -41,4 +47,36 @@ export class CrashRunner {
     clock.nowMs = started;
     return { base: base.image, records: log.records(), models: [model], from };
   }
+
+  /**
+   * As many threads as there are workloads, interleaved by chance; each keeps to names of its own. The base has no files.
+   * All end, or are left where they stand after `steps` steps.
+   */
+  runThreads(
+    base: CrashBase,
+    workloads: readonly (readonly CrashOperation[])[],
+    random: CrashRandom,
+    steps = Number.POSITIVE_INFINITY,
+  ): Recorded {
+    const { log, contents } = this;
+    log.clear();
+    const device = new ImageDevice(base.image, contents);
+    const owner = this.mounts.mount(new RecordingDevice(device, log));
+    const from = log.tick();
+    const threads = new CrashThreads(random, log);
+    const models: CrashModel[] = [];
+    for (const [i, operations] of workloads.entries()) {
+      const session = new Session(owner.handle, 'user', device, threads);
+      const model = new CrashModel(contents, (i + 1) * FILES_PER_THREAD);
+      const performer = new CrashPerformer(session, session.task, model, log, i % 2 === 0);
+      models.push(model);
+      threads.spawn(session.task, performAll(performer, operations));
+    }
+    threads.run(steps);
+    return { base: base.image, records: log.records(), models, from };
+  }
+}
+
+function* performAll(performer: CrashPerformer, operations: readonly CrashOperation[]): Routine<void> {
+  for (const operation of operations) yield* performer.perform(operation);
 }

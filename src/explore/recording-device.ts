@@ -46,6 +46,7 @@ const enum At {
 
 export const SECTOR_BYTES = 512;
 const WORD_BYTES = 4;
+const NO_BYTES = new Uint8Array(0);
 
 export interface DeviceRecord {
   kind: RecordKind;
@@ -86,8 +87,39 @@ export class DeviceLog {
     this.words.fill(0, 0, Head.Words + this.words[Head.Cursor]);
   }
 
-  /** Begins a record; its place is what `end` wants. */
-  begin(kind: RecordKind, positionBytes: number, lengthBytes: number, dataBytes: number): number {
+  /** Begins a record of a flush or discard; what it returns is what `end` wants. */
+  begin(kind: RecordKind, positionBytes: number, lengthBytes: number): number {
+    const record = this.claim(kind, positionBytes, lengthBytes, 0);
+    Atomics.store(this.words, record + At.Begin, this.tick());
+    return record;
+  }
+
+  /** Begins a record of a write, with a copy of its bytes. */
+  beginWrite(buffers: readonly Uint8Array[], positionBytes: number): number {
+    let length = 0;
+    for (const buffer of buffers) length += buffer.length;
+    const record = this.claim(RecordKind.Write, positionBytes, length, length);
+    const bytes = this.bytesOf(record);
+    let at = 0;
+    for (const buffer of buffers) {
+      bytes.set(buffer, at);
+      at += buffer.length;
+    }
+    Atomics.store(this.words, record + At.Begin, this.tick());
+    return record;
+  }
+
+  /** The copy that a record of a write holds. */
+  bytesOf(record: number): Uint8Array {
+    const from = (record + At.Words) * WORD_BYTES;
+    return this.bytes.subarray(from, from + this.words[record + At.Length] * SECTOR_BYTES);
+  }
+
+  end(record: number): void {
+    Atomics.store(this.words, record + At.End, this.tick());
+  }
+
+  private claim(kind: RecordKind, positionBytes: number, lengthBytes: number, dataBytes: number): number {
     const size = At.Words + dataBytes / WORD_BYTES;
     const at = Head.Words + Atomics.add(this.words, Head.Cursor, size);
     assert(at + size <= this.words.length, 'the log of the device is full; record less, or give it more memory');
@@ -96,20 +128,6 @@ export class DeviceLog {
     this.words[at + At.Position] = positionBytes / SECTOR_BYTES;
     this.words[at + At.Length] = lengthBytes / SECTOR_BYTES;
     return at;
-  }
-
-  /** The bytes of a record of a write, to be filled before `begun`. */
-  dataAt(record: number, lengthBytes: number): Uint8Array {
-    const from = (record + At.Words) * WORD_BYTES;
-    return this.bytes.subarray(from, from + lengthBytes);
-  }
-
-  begun(record: number): void {
-    Atomics.store(this.words, record + At.Begin, this.tick());
-  }
-
-  end(record: number): void {
-    Atomics.store(this.words, record + At.End, this.tick());
   }
 
   /** All records in the order in which they began. */
@@ -128,7 +146,7 @@ export class DeviceLog {
         end: ended === 0 ? Number.POSITIVE_INFINITY : ended,
         positionBytes: words[at + At.Position] * SECTOR_BYTES,
         lengthBytes,
-        bytes: this.dataAt(at, kind === RecordKind.Write ? lengthBytes : 0),
+        bytes: kind === RecordKind.Write ? this.bytesOf(at) : NO_BYTES,
       });
     }
     return found.sort((a, b) => a.begin - b.begin);
@@ -162,32 +180,20 @@ export class RecordingDevice implements Device {
   }
 
   write(buffers: Uint8Array[], positionBytes: number): number {
-    const { log } = this;
-    let length = 0;
-    for (const buffer of buffers) length += buffer.length;
-    const record = log.begin(RecordKind.Write, positionBytes, length, length);
-    const bytes = log.dataAt(record, length);
-    let at = 0;
-    for (const buffer of buffers) {
-      bytes.set(buffer, at);
-      at += buffer.length;
-    }
-    log.begun(record);
-    const written = this.device.write([bytes], positionBytes);
-    log.end(record);
+    const record = this.log.beginWrite(buffers, positionBytes);
+    const written = this.device.write([this.log.bytesOf(record)], positionBytes);
+    this.log.end(record);
     return written;
   }
 
   flush(): void {
-    const record = this.log.begin(RecordKind.Flush, 0, 0, 0);
-    this.log.begun(record);
+    const record = this.log.begin(RecordKind.Flush, 0, 0);
     this.device.flush();
     this.log.end(record);
   }
 
   discard(positionBytes: number, lengthBytes: number): void {
-    const record = this.log.begin(RecordKind.Discard, positionBytes, lengthBytes, 0);
-    this.log.begun(record);
+    const record = this.log.begin(RecordKind.Discard, positionBytes, lengthBytes);
     this.device.discard(positionBytes, lengthBytes);
     this.log.end(record);
   }
