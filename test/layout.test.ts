@@ -16,7 +16,7 @@ const ENTRIES = [
 ];
 
 /** Used by tests, which run the engine on it. */
-const FOR_TESTS = ['src/device/memory-device.ts'];
+const FOR_TESTS = ['src/device/memory-device.ts', 'src/explore/power-cut-campaign.ts'];
 
 /** One file by decision: the whole layout of the control arena. */
 const MAY_BE_LONG = ['src/sync/layout.ts'];

@@ -58,6 +58,14 @@ export interface Version {
   end: number;
 }
 
+/** An operation and its moments, as data for another thread. */
+export interface RecordedOperation {
+  operation: CrashOperation;
+  begin: number;
+  /** Infinity when it never ended. */
+  end: number;
+}
+
 const PROMISES: readonly OperationKind[] = ['sync', 'datasync', 'syncAll', 'commit'];
 const DATA: readonly OperationKind[] = ['write', 'append', 'writeback', ...PROMISES];
 const NO_BYTES = new Uint8Array(0);
@@ -121,6 +129,14 @@ export class CrashModel {
     return bytes;
   }
 
+  /** Takes over what another thread has recorded of itself. */
+  replay(steps: readonly RecordedOperation[]): void {
+    for (const { operation, begin, end } of steps) {
+      this.begin(operation, begin);
+      this.end(end);
+    }
+  }
+
   end(moment: number): void {
     for (let v = this.firstOfOperation; v < this.versions.length; v++) this.versions[v].end = moment;
   }
@@ -148,17 +164,17 @@ export class CrashModel {
         this.truncate(operation, position);
         return NO_BYTES;
       case 'punch':
-        this.clear(operation, position, position + length);
+        this.clear(operation, position, position + length, false);
         return NO_BYTES;
       case 'zero':
-        this.clear(operation, position, position + length);
+        this.clear(operation, position, position + length, true);
         this.grow(operation, position + length);
         return NO_BYTES;
       case 'fallocate':
         this.grow(operation, position + length);
         return NO_BYTES;
       case 'collapse':
-        this.clear(operation, position, position + length);
+        this.clear(operation, position, position + length, false);
         this.move(operation, position, -length);
         return NO_BYTES;
       case 'insert':
@@ -228,8 +244,11 @@ export class CrashModel {
     this.step(operation, operation.name, { ...file, size, sizes: [size], cells });
   }
 
-  /** Zeros from `position` to `end`; whole blocks become holes, which is all the same to who reads. */
-  private clear(operation: CrashOperation, position: number, end: number): void {
+  /**
+   * Zeros from `position` to `end`. Whole blocks become holes, or keep their cells: a block that is zeroed where it lies may
+   * be written again before the zeroing is durable, and shows those bytes, where it always was, if it never is.
+   */
+  private clear(operation: CrashOperation, position: number, end: number, keepsBlocks: boolean): void {
     const { blockBytes } = this.contents;
     const version = this.versions.length;
     const file = this.fileAt(operation.name)!;
@@ -241,8 +260,10 @@ export class CrashModel {
       const cell = cells[block];
       if (to <= 0) break;
       if (cell === undefined) continue;
-      if (from === 0 && to >= blockBytes) cells[block] = undefined;
+      const isWhole = from === 0 && to >= blockBytes;
+      if (isWhole && !keepsBlocks) cells[block] = undefined;
       else this.put(cell, version, new Uint8Array(Math.min(to, blockBytes) - from), from);
+      if (isWhole) cell.floors.push({ version, sizeAbove: -1, index: cell.values.length - 1 });
     }
     this.step(operation, operation.name, { ...file, cells });
   }

@@ -5,6 +5,7 @@
  * 2018): bugs show after few operations on few files, if all of them are tried. Each operation has one place here where it
  * meets the others' traces. Pure functions of their arguments.
  */
+import type { CrashModel } from './crash-model.js';
 import type { CrashOperation } from './crash-operation.js';
 import type { CrashRandom } from './crash-random.js';
 
@@ -121,4 +122,14 @@ function drawKind(random: CrashRandom): CrashOperation['kind'] {
     if (left < 0) return kind;
   }
   return 'write';
+}
+
+/** Whether no operation of the sequence is impossible when it comes: one with such operations equals a shorter one. */
+export function isPossibleSequence(sequence: readonly CrashOperation[], start: CrashModel): boolean {
+  const model = start.fork();
+  for (const operation of sequence) {
+    if (!model.isPossible(operation)) return false;
+    model.begin(operation, 0);
+  }
+  return true;
 }

@@ -79,7 +79,7 @@ export class PowerCuts {
       const { record, moment } = events[i];
       const until = i + 1 < events.length ? events[i + 1].moment : Number.POSITIVE_INFINITY;
       if (record.kind === RecordKind.Flush) this.flushed(record);
-      else this.pending.push(this.pendingOf(record, this.pending.length));
+      else this.pending.push(this.pendingOf(record, i));
       if (until <= from) continue;
       const variants = record.kind === RecordKind.Flush ? this.afterFlush() : this.afterWrite();
       for (const what of variants) yield { image: this.image, from: moment, until, isTorn: this.isTorn, what };

@@ -1,0 +1,168 @@
+/**
+ * Campaigns of the power-cut machine: many workloads, one after another, until so many images have been judged or one breaks
+ * a promise. Failing images are kept as files, with what made them.
+ *
+ * Every run has a seed of its own, made of the campaign's and the run's number, so that one run can be repeated alone
+ * (`only`). One thread.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type CrashBase, makeBase } from './crash-base.js';
+import { type CrashOperation, describeOperation } from './crash-operation.js';
+import { CrashRandom } from './crash-random.js';
+import { CrashRunner } from './crash-run.js';
+import { allSequences, dressed, isPossibleSequence, randomOperations, SEQUENCE_BASE } from './crash-sequences.js';
+import { BlockContents } from './power-cut-contents.js';
+import { type CutFailure, type CutOptions, PowerCutMachine, type Recorded } from './power-cut-machine.js';
+
+const BLOCK_BYTES = 4096;
+/** The smallest journal that takes every handle, and room for the files of a workload. */
+const JOURNAL_BLOCKS = 96;
+const SEQUENCE_BLOCKS = 256;
+const RANDOM_BLOCKS = 448;
+/** Runs that share a table of contents, and so the memory of what was seen. */
+const RUNS_PER_TABLE = 4;
+const SEED_STEP = 7919;
+
+export interface CampaignOptions {
+  seed: number;
+  /** Stop when so many images have been judged. */
+  images: number;
+  /** Run this one alone. */
+  only?: number | undefined;
+  cuts?: CutOptions;
+}
+
+export interface CampaignReport {
+  runs: number;
+  images: number;
+  /** Images that were recovered; the rest equalled one of them. */
+  recovered: number;
+  /** Images of cuts during a recovery, among `images`. */
+  cutRecoveries: number;
+  failure: CampaignFailure | null;
+}
+
+export interface CampaignFailure {
+  run: number;
+  message: string;
+  /** The image as a device that can be opened. */
+  path: string;
+}
+
+/** All sequences of up to `length` operations, again with other background activity until there are enough images. */
+export function cutSequences(length: number, options: CampaignOptions): CampaignReport {
+  const contents = new BlockContents(BLOCK_BYTES);
+  const campaign = new Campaign(contents, options);
+  const base = makeBase(contents, shape(SEQUENCE_BLOCKS, SEQUENCE_BASE));
+  const runner = new CrashRunner(contents, false);
+  do {
+    for (let n = 1; n <= length; n++) {
+      for (const sequence of allSequences(n)) {
+        if (!isPossibleSequence(sequence, base.model)) continue;
+        campaign.run((random) => {
+          const operations = dressed(sequence, random);
+          return { recorded: runner.run(base, operations, random.chance(0.5)), workload: describeAll(operations) };
+        });
+        if (campaign.isOver) return campaign.report;
+      }
+    }
+  } while (campaign.wantsMore);
+  return campaign.report;
+}
+
+/** Long random workloads: of one thread, or of several that chance interleaves. */
+export function cutRandomWorkloads(threads: number, operations: number, options: CampaignOptions): CampaignReport {
+  let contents = new BlockContents(BLOCK_BYTES);
+  const campaign = new Campaign(contents, options);
+  let base: CrashBase = makeBase(contents, shape(RANDOM_BLOCKS, []));
+  let runner = new CrashRunner(contents, true);
+  while (campaign.wantsMore && !campaign.isOver) {
+    if (campaign.report.runs % RUNS_PER_TABLE === 0) {
+      contents = new BlockContents(BLOCK_BYTES);
+      campaign.forget(contents);
+      base = makeBase(contents, shape(RANDOM_BLOCKS, []));
+      runner = new CrashRunner(contents, true);
+    }
+    campaign.run((random) => {
+      const workloads = Array.from({ length: threads }, (_, i) =>
+        take(operations, random, threads === 1 ? '' : `t${i}-`),
+      );
+      const recorded =
+        threads === 1 ? runner.run(base, workloads[0], random.chance(0.5)) : runner.runThreads(base, workloads, random);
+      return { recorded, workload: workloads.map(describeAll).join('\n') };
+    });
+  }
+  return campaign.report;
+}
+
+function take(count: number, random: CrashRandom, prefix: string): CrashOperation[] {
+  const source = randomOperations(random, prefix);
+  return Array.from({ length: count }, () => source.next().value as CrashOperation);
+}
+
+function shape(blocks: number, operations: CrashOperation[]) {
+  return { blocks, journalBlocks: JOURNAL_BLOCKS, operations };
+}
+
+function describeAll(operations: readonly CrashOperation[]): string {
+  return operations.map(describeOperation).join('; ');
+}
+
+/** One campaign's progress. */
+export class Campaign {
+  readonly report: CampaignReport = { runs: 0, images: 0, recovered: 0, cutRecoveries: 0, failure: null };
+  private machine: PowerCutMachine;
+
+  constructor(
+    private contents: BlockContents,
+    private readonly options: CampaignOptions,
+  ) {
+    this.machine = new PowerCutMachine(contents, options.cuts);
+  }
+
+  get isOver(): boolean {
+    return this.report.failure !== null;
+  }
+
+  get wantsMore(): boolean {
+    const { only, images } = this.options;
+    return only === undefined ? this.report.images < images : this.report.runs <= only;
+  }
+
+  /** Goes on with another table of contents. */
+  forget(contents: BlockContents): void {
+    this.contents = contents;
+    this.machine = new PowerCutMachine(contents, this.options.cuts);
+  }
+
+  /** Runs the next workload, unless another one is wanted alone, and cuts it. */
+  run(record: (random: CrashRandom) => { recorded: Recorded; workload: string }): void {
+    const run = this.report.runs++;
+    const { seed, only } = this.options;
+    if (only !== undefined && run !== only) return;
+    const random = new CrashRandom(seed + run * SEED_STEP);
+    const { recorded, workload } = record(random);
+    const { machine, report } = this;
+    const before = { images: machine.images, recovered: machine.recovered, cutRecoveries: machine.cutRecoveries };
+    const failure = machine.examine(recorded, random);
+    report.images += machine.images - before.images;
+    report.recovered += machine.recovered - before.recovered;
+    report.cutRecoveries += machine.cutRecoveries - before.cutRecoveries;
+    if (failure !== null) report.failure = this.keep(run, workload, failure);
+  }
+
+  private keep(run: number, workload: string, { message, image }: CutFailure): CampaignFailure {
+    const directory = join(tmpdir(), 'emmental-power-cuts');
+    mkdirSync(directory, { recursive: true });
+    const path = join(directory, `seed-${this.options.seed}-run-${run}.img`);
+    const bytes = new Uint8Array(image.length * BLOCK_BYTES);
+    for (let block = 0; block < image.length; block++) {
+      bytes.set(this.contents.bytes(image[block]), block * BLOCK_BYTES);
+    }
+    writeFileSync(path, bytes);
+    writeFileSync(`${path}.txt`, `${message}\n\n${workload}\n`);
+    return { run, message: `${message}\nworkload: ${workload}`, path };
+  }
+}
