@@ -76,7 +76,7 @@ describe('the source tree', () => {
         const to = folderOf(target);
         // URLs of thread entries and of the bench that ships with the command are not imports.
         const loaded =
-          (from === 'store' && to === 'workers') ||
+          ((from === 'store' || from === 'device') && to === 'workers') ||
           (from === 'cli' && to === 'bench') ||
           (from === 'bench' && to === 'workers');
         if (to !== from && !allowed.includes(to) && !loaded) wrong.push(`${file} → ${target}`);

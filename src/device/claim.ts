@@ -6,6 +6,7 @@
  * | block special file             | O_EXCL at open (host-device.ts)   | all of the host, mounts included               |
  * | regular file, native extension | OFD lock on the file              | all of the host; network file systems with locks |
  * | regular file, otherwise        | entry in a claim directory        | processes that share the temporary directory   |
+ * | export of an NBD server        | entry in a claim directory        | processes that share the temporary directory   |
  *
  * "Otherwise" is: the extension does not load, the file system has no locks, or the file cannot be opened for writing
  * (an exclusive OFD lock needs that; a shared one is then taken besides, which a writer's lock excludes). Processes of
@@ -15,6 +16,7 @@
  * process, and then looks for others' entries. So of two at most one succeeds. Entries of processes that are gone are
  * removed by whoever finds them; a name is never used twice, so nobody removes a living one's.
  */
+import { createHash } from 'node:crypto';
 import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,7 +41,12 @@ export interface Claimed {
 
 /** Takes the claim or throws EBUSY. Closing `fd` does not release it: call `release` first. */
 export function claimFile(file: Claimed): Claim {
-  return lockFile(file) ?? enterDirectory(file);
+  return lockFile(file) ?? enterDirectory(`${file.dev}-${file.ino}`, file.path);
+}
+
+/** The same for what is no file of this host, known by a name of its own. */
+export function claimName(name: string, path: string): Claim {
+  return enterDirectory(createHash('sha256').update(name).digest('hex').slice(0, 32), path);
 }
 
 function busy(path: string, detail: string): StoreError {
@@ -86,9 +93,9 @@ function tryLock(fd: number, shared: boolean): boolean | null {
 
 let claims = 0;
 
-function enterDirectory(file: Claimed): Claim {
+function enterDirectory(key: string, path: string): Claim {
   const directory = join(tmpdir(), 'emmental-claims');
-  const prefix = `${file.dev}-${file.ino}.`;
+  const prefix = `${key}.`;
   claims += 1;
   const own = `${prefix}${process.pid}.${startTime(process.pid) ?? 0}.${pidNamespace()}.${Date.now()}${claims}`;
   try {
@@ -100,7 +107,7 @@ function enterDirectory(file: Claimed): Claim {
     }
     closeSync(openSync(join(directory, own), 'wx', 0o644));
   } catch (error) {
-    throw hostError(error, 'open', file.path, `cannot claim the file in ${directory}`);
+    throw hostError(error, 'open', path, `cannot claim the device in ${directory}`);
   }
   const release = (): void => rmSync(join(directory, own), { force: true });
   for (const entry of readdirSync(directory)) {
@@ -108,7 +115,7 @@ function enterDirectory(file: Claimed): Claim {
     const pid = Number(entry.split('.')[1]);
     if (isAlive(entry)) {
       release();
-      throw busy(file.path, `the store is open in process ${pid}`);
+      throw busy(path, `the store is open in process ${pid}`);
     }
     rmSync(join(directory, entry), { force: true });
   }

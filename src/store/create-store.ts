@@ -1,9 +1,11 @@
 /** Making a store, and checking one that nobody has open. */
 import { randomBytes } from 'node:crypto';
 import { existsSync, unlinkSync } from 'node:fs';
-import { type HostDevice, openHostDevice } from '../device/host-device.js';
+import type { Device } from '../device/device.js';
+import { openDevice } from '../device/open-device.js';
 import { describeSignature, detectSignature } from '../device/signature.js';
 import { invalidArgType, StoreError, withPath } from '../errors.js';
+import { isNbdUri } from '../nbd/uri.js';
 import { checkBytes } from './arguments.js';
 import { type CheckReport, checkDevice } from './check.js';
 import { formatDevice } from './format-store.js';
@@ -35,8 +37,8 @@ export async function createStore(path: string, options: CreateOptions = {}): Pr
   if (options.label !== undefined && typeof options.label !== 'string') {
     throw invalidArgType('label', 'of type string', options.label);
   }
-  const isNew = !existsSync(path);
-  const device = openHostDevice(path, { create: sizeBytes });
+  const isNew = !isNbdUri(path) && !existsSync(path);
+  const device = await openDevice(path, { create: sizeBytes });
   let formatted = false;
   try {
     if (options.overwrite !== true) refuseForeign(path, device);
@@ -64,7 +66,7 @@ export async function createStore(path: string, options: CreateOptions = {}): Pr
 export async function checkStore(path: string, options: { repair?: boolean } = {}): Promise<CheckReport> {
   checkPath(path);
   const repair = options.repair === true;
-  const device = openHostDevice(path, { readOnly: !repair });
+  const device = await openDevice(path, { readOnly: !repair });
   try {
     return checkDevice(device, { repair });
   } finally {
@@ -76,7 +78,7 @@ export function checkPath(path: unknown): asserts path is string {
   if (typeof path !== 'string') throw invalidArgType('path', 'of type string', path);
 }
 
-function refuseForeign(path: string, device: HostDevice): void {
+function refuseForeign(path: string, device: Device): void {
   const found = detectSignature(device);
   if (found === null) return;
   throw new StoreError('EEXIST', { syscall: 'format', path, detail: `the device holds ${describeSignature(found)}` });

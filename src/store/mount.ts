@@ -9,7 +9,7 @@
 import { initAllocator } from '../allocator/allocator.js';
 import { allocateAligned, carveAligned } from '../device/aligned-memory.js';
 import type { Device } from '../device/device.js';
-import type { HostDeviceHandle } from '../device/host-device.js';
+import type { DeviceHandle } from '../device/open-device.js';
 import { describeSignature, detectSignature } from '../device/signature.js';
 import { corrupt, StoreError } from '../errors.js';
 import { type Geometry, SUPERBLOCK_BLOCK } from '../format/geometry.js';
@@ -73,7 +73,7 @@ export interface MountPlan {
  * where there are none. EINVAL for what is no store and for a cache too small, EUCLEAN for a damaged or not cleanly closed
  * store, EROFS.
  */
-export function mount(device: Device, shared: HostDeviceHandle | null, plan: MountPlan, driver?: Driver): Session {
+export function mount(device: Device, shared: DeviceHandle | null, plan: MountPlan, driver?: Driver): Session {
   const { path } = plan;
   const superblock = loadSuperblock(path, device);
   if (mustOpenReadOnly(superblock) && !plan.readOnly) {

@@ -2,7 +2,7 @@
  * Opening a store: claims the host's device, mounts the engine on it (mount.ts), and starts the service.
  */
 import { availableParallelism } from 'node:os';
-import { openHostDevice } from '../device/host-device.js';
+import { openDevice } from '../device/open-device.js';
 import { invalidArgType, outOfRange, StoreError, withPath } from '../errors.js';
 import type { SchemeName } from '../locking/scheme.js';
 import { DEFAULT_SCHEME, schemeByName, schemes } from '../locking/schemes.js';
@@ -54,14 +54,15 @@ interface Plan extends MountPlan {
 }
 
 /**
- * Opens a store. EBUSY when it is open already, in any process; ENOENT; EINVAL for what is no store, a cache too small, or
+ * Opens a store: on a regular file, a block device, or what an NBD server exports (`nbd://HOST:PORT/EXPORT`,
+ * `nbds://…`, `nbd+unix:///EXPORT?socket=PATH`). EBUSY when it is open already, in any process; ENOENT; EINVAL for what is no store, a cache too small, or
  * an unknown or (without `unsafe`) unsafe scheme; EUCLEAN for a damaged or not cleanly closed one; EROFS. An open store keeps
  * its process alive, as a listening server does, until it is closed.
  */
 export async function openStore(path: string, options: OpenOptions = {}): Promise<Store> {
   checkPath(path);
   const plan = planOf(path, options);
-  const device = openHostDevice(path, { readOnly: plan.readOnly, io: options.io });
+  const device = await openDevice(path, { readOnly: plan.readOnly, io: options.io });
   try {
     const store = new Store(mount(device, device.share(), plan), device, plan.threads);
     store.start();

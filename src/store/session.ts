@@ -8,7 +8,7 @@
  */
 import type { Allocator } from '../allocator/allocator.js';
 import type { Device } from '../device/device.js';
-import { HostDevice, type HostDeviceHandle } from '../device/host-device.js';
+import { type DeviceHandle, deviceFromHandle } from '../device/open-device.js';
 import { StoreError, withSyscall } from '../errors.js';
 import type { Engine } from '../file/engine.js';
 import { HotPath } from '../file/hot-path.js';
@@ -47,7 +47,7 @@ export interface StoreHandle {
   readonly commit: SharedArrayBuffer;
   readonly transfer: SharedArrayBuffer;
   /** Null where every thread brings its own device. */
-  readonly device: HostDeviceHandle | null;
+  readonly device: DeviceHandle | null;
   readonly limits: DirtyLimits;
   readonly geometry: Geometry;
 }
@@ -63,7 +63,7 @@ export function makeHandle(parts: Omit<StoreHandle, 'emmental'>): StoreHandle {
 
 function deviceOf({ device }: StoreHandle): Device {
   if (device === null) throw new StoreError('EINVAL', { syscall: 'attach', detail: 'the handle names no device' });
-  return HostDevice.fromHandle(device);
+  return deviceFromHandle(device);
 }
 
 /** Users' threads are refused while the store opens and closes; the store's own are not. */

@@ -5,7 +5,7 @@
  * start (state Closing), those under way end, the service stops, everything dirty is written back and committed, the store
  * is marked clean, the device is released. A fenced store is released without being written to any more.
  */
-import type { HostDevice } from '../device/host-device.js';
+import type { OpenedDevice } from '../device/open-device.js';
 import { invalidArgType, StoreError } from '../errors.js';
 import { encodeName } from '../inode/name-bytes.js';
 import { Header, StoreState, Thread, ThreadState } from '../sync/layout.js';
@@ -43,7 +43,7 @@ export class Store {
   /** @internal Users call `openStore`. */
   constructor(
     private readonly session: Session,
-    private readonly device: HostDevice,
+    private readonly device: OpenedDevice,
     threads: number,
   ) {
     this.client = new ServiceClient(session.arena, session.ring);

@@ -13,7 +13,7 @@ export const MAY_IMPORT: Record<string, string[]> = {
   routine: ['root', 'sync', 'device'],
   format: ['root'],
   nbd: ['root'],
-  device: ['root', 'sync', 'routine', 'format'],
+  device: ['root', 'sync', 'routine', 'format', 'nbd'],
   pagecache: ['root', 'sync', 'routine', 'device'],
   journal: ['root', 'sync', 'routine', 'format', 'device', 'pagecache'],
   allocator: ['root', 'sync', 'routine', 'format', 'device', 'pagecache', 'journal'],
@@ -22,6 +22,7 @@ export const MAY_IMPORT: Record<string, string[]> = {
   file: ['root', 'sync', 'routine', 'format', 'device', 'pagecache', 'journal', 'allocator', 'inode', 'locking'],
   store: [
     ...['root', 'sync', 'routine', 'format', 'device', 'pagecache', 'journal', 'allocator', 'inode', 'locking', 'file'],
+    'nbd',
   ],
   explore: [
     ...['root', 'sync', 'routine', 'format', 'device', 'pagecache', 'journal', 'allocator', 'inode', 'locking', 'file'],
@@ -30,7 +31,7 @@ export const MAY_IMPORT: Record<string, string[]> = {
   entry: ['root', 'locking', 'store', 'sync', 'explore', 'adapters'],
   adapters: ['entry', 'nbd'],
   cli: ['entry'],
-  workers: ['store', 'bench', 'entry'],
+  workers: ['store', 'bench', 'entry', 'device'],
   // Commands of the command line that ship beside it.
   bench: [
     'cli',

@@ -8,6 +8,7 @@
  */
 import { Buffer } from 'node:buffer';
 import type { Duplex } from 'node:stream';
+import { ByteReader } from '../../nbd/byte-reader.js';
 import {
   BASE_ALLOCATION,
   EXPORT_NAME_PADDING_BYTES,
@@ -24,7 +25,6 @@ import {
   STRING_BYTES_MAX,
 } from '../../nbd/constants.js';
 import { encodeOptionReply, encodeString, writeUint64 } from '../../nbd/messages.js';
-import { ByteReader } from './byte-reader.js';
 import { CONTEXT_ID, type Exports, type OpenExport, transmissionFlags } from './exports.js';
 import { type TlsOptions, upgrade } from './tls.js';
 

@@ -10,10 +10,10 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Store, StoreError } from '../../index.js';
+import { Disconnected } from '../../nbd/byte-reader.js';
 import { PAYLOAD_BYTES_MAX } from '../../nbd/constants.js';
 import { Budget, Share } from './budget.js';
 import { BufferPool } from './buffer-pool.js';
-import { Disconnected } from './byte-reader.js';
 import { type Endpoint, listen, resolveEndpoint } from './endpoint.js';
 import { Exports } from './exports.js';
 import { Handshake, Refused } from './handshake.js';

@@ -12,6 +12,14 @@ const READ_AHEAD_BYTES = 64 * 1024;
 /** The peer went away, or was sent away. */
 export class Disconnected extends Error {
   override readonly name = 'Disconnected';
+
+  constructor(
+    message: string,
+    /** The host's code, where it was an error of the host's. */
+    readonly code?: string | undefined,
+  ) {
+    super(message);
+  }
 }
 
 export class ByteReader {
@@ -27,11 +35,11 @@ export class ByteReader {
     this.settle();
   };
   private readonly onEnd = (): void => {
-    this.ended ??= new Disconnected('the client closed the connection');
+    this.ended ??= new Disconnected('the peer closed the connection');
     this.settle();
   };
-  private readonly onError = (error: Error): void => {
-    this.ended ??= new Disconnected(error.message);
+  private readonly onError = (error: NodeJS.ErrnoException): void => {
+    this.ended ??= new Disconnected(error.message, error.code);
     this.settle();
   };
 
