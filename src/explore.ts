@@ -5,6 +5,7 @@ export {
   explore,
   type Replayed,
   replay,
+  type ShownFailure,
   STRATEGIES,
   type StrategyName,
   type Verdict,

@@ -33,10 +33,17 @@ export interface SearchResult {
   /** Everything with so many preemptions was tried; -1 when not even those without any. Infinity: there are no others. */
   bound: number;
   steps: number;
-  failure: Failure | null;
-  /** The failing schedule's choices. */
-  choices: readonly number[];
+  /** The first of each kind. */
+  found: Found[];
 }
+
+export interface Found {
+  readonly failure: Failure;
+  readonly choices: readonly number[];
+}
+
+/** Runs after the first failure, to see what else goes wrong. */
+const RUNS_AFTER_FAILURE = 400;
 
 class Search implements Chooser {
   prefix: Uint8Array = new Uint8Array(0);
@@ -89,21 +96,19 @@ function extended(choices: readonly number[], next: number): Uint8Array {
 }
 
 export function searchExhaustively(run: Execution, options: ExhaustiveOptions): SearchResult {
-  const result: SearchResult = { schedules: 0, pruned: 0, bound: -1, steps: 0, failure: null, choices: [] };
-  const search = new Search(options.reduction ?? true);
+  const result: SearchResult = { schedules: 0, pruned: 0, bound: -1, steps: 0, found: [] };
+  // Where every step takes time, what comes to the same comes at another time.
+  const search = new Search(options.reduction ?? run.world.scenario.stepMs === undefined);
+  let left = RUNS_AFTER_FAILURE;
   for (let bound = 0; bound <= options.preemptions; bound++) {
     for (let prefix = search.here.pop(); prefix !== undefined; prefix = search.here.pop()) {
-      if (result.schedules >= options.schedules) return result;
+      if (result.schedules >= options.schedules || left === 0) return result;
       search.prefix = prefix;
       search.pruned = false;
-      result.failure = run.run(search);
-      result.steps += run.step;
+      note(result, run, run.run(search));
       if (search.pruned) result.pruned++;
       else result.schedules++;
-      if (result.failure !== null) {
-        result.choices = [...run.choices];
-        return result;
-      }
+      if (result.found.length > 0) left--;
       if (options.onSchedule?.(run) === false) return result;
     }
     result.bound = search.later.length === 0 ? Number.POSITIVE_INFINITY : bound;
@@ -112,4 +117,11 @@ export function searchExhaustively(run: Execution, options: ExhaustiveOptions): 
     search.later = [];
   }
   return result;
+}
+
+/** Keeps the failure, if it is the first of its kind. */
+export function note(result: SearchResult, run: Execution, failure: Failure | null): void {
+  result.steps += run.step;
+  if (failure === null || result.found.some((other) => other.failure.kind === failure.kind)) return;
+  result.found.push({ failure, choices: [...run.choices] });
 }

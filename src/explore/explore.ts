@@ -8,7 +8,7 @@ import { StoreError } from '../errors.js';
 import type { Scheme } from '../locking/scheme.js';
 import { schemeByName, schemes } from '../locking/schemes.js';
 import { Execution } from './execution.js';
-import { type SearchResult, searchExhaustively } from './exhaustive.js';
+import { type Found, type SearchResult, searchExhaustively } from './exhaustive.js';
 import { searchRandomly } from './random.js';
 import { Replay } from './replay.js';
 import type { Scenario } from './scenario.js';
@@ -16,7 +16,7 @@ import { scenarioByName, scenarios } from './scenarios.js';
 import { formatSchedule, parseSchedule } from './schedule.js';
 import { shrink } from './shrink.js';
 import { type TraceEvent, Tracer } from './trace.js';
-import type { Failure } from './verdict.js';
+import { FAILURE_KINDS, type Failure } from './verdict.js';
 import { World } from './world.js';
 
 export const STRATEGIES = ['exhaustive', 'random'] as const;
@@ -48,10 +48,14 @@ export interface Verdict {
   readonly steps: number;
   /** Everything with so many preemptions was tried; Infinity when there are no other schedules, -1 when the limit came first. */
   readonly bound: number;
-  readonly failure: Failure | null;
-  /** The schedule that shows the failure, made as short as it goes. */
-  readonly schedule: string | null;
+  /** The first of each kind, the worst first; none where all schedules were right. */
+  readonly failures: readonly ShownFailure[];
   readonly milliseconds: number;
+}
+
+export interface ShownFailure extends Failure {
+  /** The schedule that shows it, made as short as it goes. */
+  readonly schedule: string;
 }
 
 const DEFAULT_PREEMPTIONS = 2;
@@ -65,7 +69,7 @@ export function explore(schemeName: string, scenarioName: string, options: Explo
   const started = performance.now();
   const run = new Execution(new World(scenario, scheme));
   const result = search(run, strategy, options);
-  const choices = result.failure === null ? null : shrink(run, result.failure, result.choices);
+  const failures = result.found.map((found) => show(run, found));
   return {
     scheme: scheme.name,
     scenario: scenario.name,
@@ -74,10 +78,17 @@ export function explore(schemeName: string, scenarioName: string, options: Explo
     pruned: result.pruned,
     steps: result.steps,
     bound: result.bound,
-    failure: result.failure,
-    schedule: choices === null ? null : formatSchedule({ scheme: scheme.name, scenario: scenario.name, choices }),
+    failures: failures.sort((a, b) => FAILURE_KINDS.indexOf(a.kind) - FAILURE_KINDS.indexOf(b.kind)),
     milliseconds: performance.now() - started,
   };
+}
+
+/** The failure as its shortest schedule shows it. */
+function show(run: Execution, { failure, choices }: Found): ShownFailure {
+  const { scheme, scenario } = run.world;
+  const short = shrink(run, failure, choices);
+  const shown = run.run(new Replay(short)) ?? failure;
+  return { ...shown, schedule: formatSchedule({ scheme: scheme.name, scenario: scenario.name, choices: short }) };
 }
 
 function search(run: Execution, strategy: StrategyName, options: ExploreOptions): SearchResult {

@@ -11,7 +11,8 @@
  */
 import { stampOf } from './stamp.js';
 
-export type ChangeKind = 'write' | 'zero' | 'resize' | 'collapse' | 'insert';
+/** A `store` goes through a mapping: it never makes the file longer. */
+export type ChangeKind = 'write' | 'store' | 'zero' | 'resize' | 'collapse' | 'insert';
 
 export interface Change {
   readonly kind: ChangeKind;
@@ -107,7 +108,7 @@ export class FileOracle {
       if ((without & (1 << i)) !== 0 || change.start > end || !affects(change, word)) continue;
       if (this.isSuperseded(change.end, word, start, without)) continue;
       const source = sourceOf(change, word);
-      if (source < 0) values.add(change.kind === 'write' ? stampOf(file, word, change.generation) : 0);
+      if (source < 0) values.add(change.kind === 'write' || change.kind === 'store' ? stampOf(file, word, change.generation) : 0);
       // Whatever a shift moved here is what a read at its place would have shown before.
       else this.collect(source, change.start, change.end, initial, without | (1 << i), values);
     }
@@ -122,7 +123,7 @@ export class FileOracle {
 }
 
 function affects({ kind, from, to }: Change, word: number): boolean {
-  return kind === 'write' || kind === 'zero' ? word >= from && word < to : word >= from;
+  return kind === 'write' || kind === 'store' || kind === 'zero' ? word >= from && word < to : word >= from;
 }
 
 /** Where a shift has the word from; -1 where the change itself says what it is. */

@@ -7,7 +7,7 @@
  * least 1/(n k^(d-1)), for n threads and k steps. Depths 1 to DEPTH_MAX take turns.
  */
 import { type Chooser, DIES, type Execution } from './execution.js';
-import type { SearchResult } from './exhaustive.js';
+import { note, type SearchResult } from './exhaustive.js';
 
 const DEPTH_MAX = 4;
 /** What a run's length is taken for before the first one has ended. */
@@ -49,17 +49,15 @@ class Priorities implements Chooser {
 }
 
 export function searchRandomly(run: Execution, { schedules, seed, onSchedule }: RandomOptions): SearchResult {
-  const result: SearchResult = { schedules: 0, pruned: 0, bound: -1, steps: 0, failure: null, choices: [] };
+  const result: SearchResult = { schedules: 0, pruned: 0, bound: -1, steps: 0, found: [] };
   const random = randomFrom(seed);
   let length = FIRST_LENGTH;
-  while (result.schedules < schedules && result.failure === null) {
+  while (result.schedules < schedules && result.found.length === 0) {
     const depth = 1 + (result.schedules % DEPTH_MAX);
-    result.failure = run.run(new Priorities(random, run.world.scenario.threads.length, depth, length));
+    note(result, run, run.run(new Priorities(random, run.world.scenario.threads.length, depth, length)));
     result.schedules++;
-    result.steps += run.step;
     length = Math.max(run.step, 2);
-    if (result.failure !== null) result.choices = [...run.choices];
-    else if (onSchedule?.(run) === false) break;
+    if (onSchedule?.(run) === false) break;
   }
   return result;
 }

@@ -19,7 +19,13 @@ export interface ScenarioFile {
 
 /** `at` and `length` in pages. */
 export type ScenarioOperation =
-  | { readonly kind: 'read'; readonly file: string; readonly at: number; readonly length: number }
+  | {
+      readonly kind: 'read';
+      readonly file: string;
+      readonly at: number;
+      readonly length: number;
+      readonly faulting?: { readonly file: string; readonly at: number };
+    }
   | { readonly kind: 'readahead'; readonly file: string; readonly at: number; readonly length: number }
   | { readonly kind: 'willneed'; readonly file: string; readonly at: number; readonly length: number }
   | { readonly kind: 'dontneed'; readonly file: string; readonly at: number; readonly length: number }
@@ -27,7 +33,7 @@ export type ScenarioOperation =
   | { readonly kind: 'fault'; readonly file: string; readonly at: number }
   /** Pins the page for writing, writes the part, and releases it. */
   | { readonly kind: 'mkwrite'; readonly file: string; readonly at: number; readonly length: number }
-  /** `faulting`: the bytes come from a mapping of that file, whose page is faulted in before each copy. */
+  /** `faulting`, of reads and writes: the user's bytes are a mapping of that file, whose page is faulted in before each copy. */
   | {
       readonly kind: 'write';
       readonly file: string;
@@ -43,7 +49,9 @@ export type ScenarioOperation =
   | { readonly kind: 'allocate'; readonly file: string; readonly at: number; readonly length: number }
   /** Writes the file's dirty pages back; durable is what `sync` makes them. */
   | { readonly kind: 'writeback'; readonly file: string }
-  | { readonly kind: 'sync'; readonly file: string };
+  | { readonly kind: 'sync'; readonly file: string }
+  /** Makes the running transaction durable, with which freed blocks come free. */
+  | { readonly kind: 'commit'; readonly file: string };
 
 export interface ScenarioThread {
   readonly name: string;

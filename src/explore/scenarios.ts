@@ -1,8 +1,28 @@
 /** All scenarios, in the order of the verdict table. A family is a file of scenarios/. */
 import type { Scenario } from './scenario.js';
+import { ATOMICITY } from './scenarios/atomicity.js';
+import { CALLBACK } from './scenarios/callback.js';
+import { DEATH } from './scenarios/death.js';
+import { FAILING_WRITE } from './scenarios/failing-write.js';
 import { PUNCH } from './scenarios/punch.js';
+import { RECLAIM } from './scenarios/reclaim.js';
+import { REUSE } from './scenarios/reuse.js';
+import { SHIFT } from './scenarios/shift.js';
+import { TRUNCATE } from './scenarios/truncate.js';
+import { TWO_PUNCHES } from './scenarios/two-punches.js';
 
-export const scenarios: readonly Scenario[] = [...PUNCH];
+export const scenarios: readonly Scenario[] = [
+  ...PUNCH,
+  ...TRUNCATE,
+  ...SHIFT,
+  ...TWO_PUNCHES,
+  ...RECLAIM,
+  ...REUSE,
+  ...FAILING_WRITE,
+  ...CALLBACK,
+  ...ATOMICITY,
+  ...DEATH,
+];
 
 export function scenarioByName(name: string): Scenario | undefined {
   return scenarios.find((scenario) => scenario.name === name);

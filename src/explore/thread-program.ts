@@ -86,22 +86,29 @@ export class ThreadProgram {
         return this.write(operation, file);
       case 'writeback':
       case 'sync':
+      case 'commit':
         return this.sync(operation, file);
       default:
         return this.invalidate(operation, file);
     }
   }
 
-  private *read({ at, length }: Of<'read'>, file: WorldFile): Routine<void> {
+  private *read({ at, length, faulting }: Of<'read'>, file: WorldFile): Routine<void> {
     const { actor, world, clock } = this;
     const { task, engine, hot } = actor;
     const start = clock.step;
     const bytes = new Uint8Array(length * PAGE_BYTES);
     world.footprint.read(slotAt(world.arena, file.slot) + Inode.SizeSeq);
-    let n = hot.readHit(task, file.slot, bytes, 0, bytes.length, at * PAGE_BYTES);
-    if (n < bytes.length) {
-      const done = Math.max(n, 0);
-      n = done + (yield* read(task, engine, file.slot, null, bytes, done, bytes.length - done, at * PAGE_BYTES + done));
+    if (faulting !== undefined) engine.faultIn = () => this.faultIn(faulting);
+    let n = faulting === undefined ? hot.readHit(task, file.slot, bytes, 0, bytes.length, at * PAGE_BYTES) : -1;
+    const done = Math.max(n, 0);
+    try {
+      if (n < bytes.length) {
+        const position = at * PAGE_BYTES + done;
+        n = done + (yield* read(task, engine, file.slot, null, bytes, done, bytes.length - done, position));
+      }
+    } finally {
+      engine.faultIn = null;
     }
     this.observer.saw(file, bytes.subarray(0, n), wordOf(at), bytes.length, start, clock.step, this.name('read'));
   }
@@ -139,7 +146,7 @@ export class ThreadProgram {
     const by = this.name('mkwrite');
     const pinned = yield* pin(task, engine, file.slot, page * PAGE_BYTES, true);
     this.sawPage(file, pinned.bytes, page, start, by);
-    const change = this.begin(file, 'write', from, to, 'mkwrite');
+    const change = this.begin(file, 'store', from, to, 'mkwrite');
     yield task.pause(0);
     this.touchFrame(pinned.frame);
     const bytes = stampBytes(file.number, from, to, change.generation);
@@ -180,9 +187,10 @@ export class ThreadProgram {
     yield* releasePin(task, engine, pinned);
   }
 
-  private *sync({ kind }: Of<'writeback' | 'sync'>, { slot }: WorldFile): Routine<void> {
+  private *sync({ kind }: Of<'writeback' | 'sync' | 'commit'>, { slot }: WorldFile): Routine<void> {
     const { task, engine } = this.actor;
-    if (kind === 'sync') yield* sync(task, engine, slot, cursorOf(this.world, slot));
+    if (kind === 'commit') yield* engine.journal.commit(task);
+    else if (kind === 'sync') yield* sync(task, engine, slot, cursorOf(this.world, slot));
     else yield* engine.cache.writeRange(task, slot, 0, MAX_FILE_PAGES, { wait: true });
   }
 

@@ -1,12 +1,13 @@
 /** What a schedule can be guilty of, and what exploring a scenario under a scheme came to. */
 
+/** The worst first. */
 export const FAILURE_KINDS = [
-  'foreign', // bytes of another file were shown
-  'stale', // bytes were shown that a completed invalidation had removed
-  'lost', // a completed write, or data nobody removed, are gone
-  'torn', // a read that is claimed to be atomic saw part of a write
   'writeback', // a write reached a block that its file does not own
+  'foreign', // bytes of another file were shown
+  'lost', // a completed write, or data nobody removed, are gone
+  'stale', // bytes were shown that a completed invalidation had removed
   'deadlock',
+  'torn', // a read that is claimed to be atomic saw part of a write
   'lost-wakeup',
   'starvation',
   'left-held', // a thread has ended and left a lock, a pin or a handle behind

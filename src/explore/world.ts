@@ -198,19 +198,19 @@ export class World {
     this.run(engine.cache.writeRange(task, slot, 0, MAX_FILE_PAGES, { wait: true }));
     assert(inoOf(this.arena, slot) > 1, 'a scenario file without an inode');
     const generations = Array.from(
-      { length: file.pages },
+      { length: Math.ceil(file.pages) },
       (_, page) => FIRST_GENERATION + Number(file.dirty?.includes(page) === true),
     );
     return { name: file.name, number, slot, words, generations };
   }
 
-  private arrangeCache(file: ScenarioFile, { slot, number }: WorldFile): void {
+  private arrangeCache(file: ScenarioFile, { slot, number, words }: WorldFile): void {
     const { task, engine } = this.session;
     engine.cache.evictRange(task, slot, 0, MAX_FILE_PAGES);
     for (const page of file.cached ?? []) this.run(engine.cache.fill(task, slot, page, 1));
     for (const page of file.dirty ?? []) {
       const from = page * WORDS_PER_PAGE;
-      this.write(slot, number, from, from + WORDS_PER_PAGE, FIRST_GENERATION + 1);
+      this.write(slot, number, from, Math.min(from + WORDS_PER_PAGE, words), FIRST_GENERATION + 1);
     }
   }
 

@@ -57,8 +57,8 @@ export class Engine {
    */
   requestReadahead: (slot: Slot, first: number, count: number, marker: number) => void = () => {};
   /**
-   * Makes the user's bytes present before a page of a write is locked, with the write's locks held: Linux's
-   * fault_in_iov_iter_readable. Buffers of a process are always present; the exploring driver has some that are not.
+   * Makes the user's bytes present, with what a read or write holds, before a page is locked for writing or looked up for reading:
+   * Linux's faults on the user's buffer. Those of a process are always present; the exploring driver has some that are not.
    */
   faultIn: (() => Routine<void>) | null = null;
 

@@ -122,6 +122,7 @@ function* fault(task: Task, engine: Engine, slot: Slot, positionBytes: number): 
     } finally {
       guard.leave(task, slot, taken);
     }
+    if (task.yieldsAtLocks) yield task.point('read:filled');
     if (blocker === 0) continue;
     yield* cache.waitUnlocked(task, blocker);
     cache.unpin(blocker);

@@ -46,6 +46,7 @@ export function* read(
     while (done < length) {
       const at = positionBytes + done;
       if (at >= sizeOf(engine.arena, slot)) break;
+      if (engine.faultIn !== null) yield* engine.faultIn();
       const index = pageOf(at, blockBytes);
       if (task.yieldsAtLocks) yield task.point('read:page');
       const start = at - index * blockBytes;

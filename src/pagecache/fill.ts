@@ -72,6 +72,7 @@ export function* fill(
 ): Routine<Frame> {
   const batch = new Batch(Math.max(1, Math.min(pages, PAGES_MAX, Math.floor(cache.frames.frames / SHARE_MAX))));
   let busy = 0 as Frame;
+  if (task.yieldsAtLocks) yield task.point('lock:wanted');
   try {
     busy = yield* gather(cache, task, mapping, first, batch, options);
     if (batch.total > 0) {

@@ -23,8 +23,8 @@ export const POINTS = [
   'journal:stopped', // a commit holds new handles back
   'journal:snapshot', // the transaction is copied, handles go on, nothing written yet
   'journal:written', // blocks are written, not yet flushed
-  'lock:wanted', // a thread is about to take a lock, free or not; only where the driver asks for it (Driver.yieldsAtLocks)
-  'read:filled', // a reader has given its fill lock back and has not looked the page up again; as above
+  'lock:wanted', // a thread is about to take a lock, free or not, or to fill; only where the driver asks for it (Driver.yieldsAtLocks)
+  'read:filled', // a reader or fault has given its fill lock back and has not looked the page up again; as above
   'read:page', // a reader comes to the next page of its range, and has not looked for it; as above
 ] as const;
 
