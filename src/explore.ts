@@ -16,3 +16,11 @@ export { formatSchedule, parseSchedule, SCHEDULE_VERSION, type Schedule } from '
 export type { SourceLine } from './explore/source-line.js';
 export type { BlockView, HeldLock, PageView, TraceEvent } from './explore/trace.js';
 export { FAILURE_KINDS, type Failure, type FailureKind } from './explore/verdict.js';
+export {
+  formatCell,
+  formatTables,
+  parseCell,
+  readTables,
+  replaceTables,
+  type TableCell,
+} from './explore/verdict-table.js';

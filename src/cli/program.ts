@@ -10,6 +10,7 @@ import { registerBench } from './bench.js';
 import { registerCheck } from './check.js';
 import { registerCompare } from './compare.js';
 import { registerCp } from './cp.js';
+import { registerExplore } from './explore.js';
 import { registerFormat } from './format.js';
 import { registerInfo } from './info.js';
 import { registerLs } from './ls.js';
@@ -69,6 +70,7 @@ export function createProgram(): Command {
     registerSchemes,
     registerBench,
     registerCompare,
+    registerExplore,
   ];
   for (const register of registrations) register(program);
   return program;

@@ -7,7 +7,7 @@ export interface Progress {
   stop(): void;
 }
 
-const SILENT: Progress = { advance() {}, stop() {} };
+const SILENT = { advance() {}, stop() {} };
 
 /** Progress in bytes towards `totalBytes`; silent when the total is not known. */
 export function bytesProgress(label: string, totalBytes: number | undefined): Progress {
@@ -28,6 +28,28 @@ export function bytesProgress(label: string, totalBytes: number | undefined): Pr
       doneBytes += bytes;
       bar.update(Math.min(doneBytes, totalBytes), { done: formatSize(doneBytes) });
     },
+    stop: () => bar.stop(),
+  };
+}
+
+export interface Steps {
+  /** One more is done; `what` names it. */
+  advance(what: string): void;
+  stop(): void;
+}
+
+/** Progress in steps of a known number. */
+export function countProgress(label: string, total: number): Steps {
+  if (!process.stderr.isTTY || total < 2) return SILENT;
+  const format = `${label} {bar} {value} of {total} {what}`;
+  const bar = new SingleBar(
+    { format, stream: process.stderr, clearOnComplete: true, hideCursor: true },
+    Presets.shades_classic,
+  );
+  let done = 0;
+  bar.start(total, 0, { what: '' });
+  return {
+    advance: (what) => bar.update(++done, { what }),
     stop: () => bar.stop(),
   };
 }

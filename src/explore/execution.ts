@@ -15,7 +15,7 @@ import { StoreError } from '../errors.js';
 import { type Effect, EffectKind, IoKind, TIMED_OUT, WOKEN } from '../routine/effect.js';
 import { POINTS } from '../routine/points.js';
 import type { Driver } from '../routine/task.js';
-import { Page, StoreState, Thread } from '../sync/layout.js';
+import { Inode, Page, StoreState, Thread } from '../sync/layout.js';
 import { ownerDied, reapDeadThreads } from '../sync/threads.js';
 import { audit } from './audit.js';
 import { countBypasses } from './bypasses.js';
@@ -139,7 +139,7 @@ export class Execution implements Driver, Clock {
     this.threads = world.scenario.threads.map((thread, index) => {
       const actor = world.actor(index, this);
       const program = new ThreadProgram(world, this.observer, this, actor, thread);
-      return new LogicalThread(index, thread.name, actor, program.run(), () => program.slotFlags);
+      return new LogicalThread(index, thread.name, actor, program.run(), () => program.inode);
     });
   }
 
@@ -167,7 +167,10 @@ export class Execution implements Driver, Clock {
     if (this.step > STEPS_MAX) throw new ScheduleFailed('livelock', `no end after ${STEPS_MAX} steps`);
     this.listener?.started(this, thread);
     footprint.begin();
-    footprint.read(thread.slotFlags());
+    const inode = thread.inode();
+    // Read plainly by hits and before pages are dropped: the sizes in memory and on the device.
+    footprint.read(inode + Inode.Flags);
+    footprint.read(inode + Inode.SizeSeq);
     if (dies) this.kill(thread);
     else if (thread.state === ThreadState.InFlight) this.transfer(thread);
     else this.resume(thread);

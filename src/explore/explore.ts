@@ -136,8 +136,8 @@ function findScenario(name: string): Scenario {
   throw invalid(`unknown scenario '${name}'; there are ${scenarios.map((other) => other.name).join(', ')}`);
 }
 
-function refusal({ name, description }: Scheme): StoreError {
-  return invalid(`scheme '${name}' is not safe (${description}): explore it with the option unsafe`);
+function refusal({ name, breaks, description }: Scheme): StoreError {
+  return invalid(`scheme '${name}' is not safe: ${breaks ?? description}; explore it with --unsafe`);
 }
 
 function invalid(detail: string): StoreError {

@@ -39,7 +39,8 @@ export class LogicalThread {
     readonly name: string,
     readonly actor: Actor,
     readonly routine: Routine<void>,
-    readonly slotFlags: () => number,
+    /** The inode that it is busy with, or 0. */
+    readonly inode: () => number,
   ) {}
 
   get isOver(): boolean {

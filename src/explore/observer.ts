@@ -135,7 +135,8 @@ export class Observer {
     const stamp = readStamp(value);
     let kind: FailureKind = 'lost';
     if (value !== 0 && stamp?.file !== file.number) kind = 'foreign';
-    else if (value !== 0 && superseder !== null && superseder.kind !== 'write' && superseder.kind !== 'store') kind = 'stale';
+    else if (value !== 0 && superseder !== null && superseder.kind !== 'write' && superseder.kind !== 'store')
+      kind = 'stale';
     const after = superseder === null ? '' : `, after ${superseder.by} has ended`;
     throw new ScheduleFailed(kind, what + after);
   }

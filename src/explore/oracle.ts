@@ -108,7 +108,8 @@ export class FileOracle {
       if ((without & (1 << i)) !== 0 || change.start > end || !affects(change, word)) continue;
       if (this.isSuperseded(change.end, word, start, without)) continue;
       const source = sourceOf(change, word);
-      if (source < 0) values.add(change.kind === 'write' || change.kind === 'store' ? stampOf(file, word, change.generation) : 0);
+      if (source < 0)
+        values.add(change.kind === 'write' || change.kind === 'store' ? stampOf(file, word, change.generation) : 0);
       // Whatever a shift moved here is what a read at its place would have shown before.
       else this.collect(source, change.start, change.end, initial, without | (1 << i), values);
     }

@@ -28,9 +28,15 @@ export function sourceLines(): SourceLine[] {
   Error.prepareStackTrace = prepareStackTrace;
   Error.stackTraceLimit = stackTraceLimit;
   const lines: SourceLine[] = [];
+  let own = 0;
   for (const site of sites) {
     const url = site.getFileName();
-    if (url === null || url === undefined || !url.startsWith(ENGINE) || url.startsWith(HERE)) continue;
+    if (url === null || url === undefined || !url.startsWith('file:')) continue;
+    // Two of our own come first: this function, and what it is called from. The next one ends the engine's part.
+    if (!url.startsWith(ENGINE) || url.startsWith(HERE)) {
+      if (++own > 2) break;
+      continue;
+    }
     lines.push(mapped(fileURLToPath(url), site));
   }
   return lines;

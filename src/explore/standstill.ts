@@ -210,6 +210,9 @@ export function nameLock(world: World, lock: number): string {
     const name = LOCK_RANK_NAMES[words[lock + Rwsem.Rank]] ?? `lock ${inside % Inode.Words}`;
     return `${name} of ${world.fileOfSlot(slot)?.name ?? (slot === 1 ? 'the inode table' : `slot ${slot}`)}`;
   }
+  if (lock >= layout.pageRecords && lock < layout.pageRecords + (layout.frames + 1) * Page.Words)
+    return pageNames(world, [lock]);
+  if (lock === layout.journal) return 'journal handle';
   const isMutex = lock - layout.locks >= GlobalLock.InodeTable;
   return LOCK_RANK_NAMES[words[lock + (isMutex ? Mutex.Rank : Rwsem.Rank)]] ?? `lock ${lock}`;
 }

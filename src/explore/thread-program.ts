@@ -18,7 +18,7 @@ import { write } from '../file/write.js';
 import { slotAt } from '../inode/inode.js';
 import { ReadaheadState } from '../pagecache/readahead.js';
 import type { Routine } from '../routine/effect.js';
-import { Inode, Page } from '../sync/layout.js';
+import { Page } from '../sync/layout.js';
 import { MAX_FILE_PAGES } from '../units.js';
 import type { Observer } from './observer.js';
 import type { Change, ChangeKind } from './oracle.js';
@@ -39,8 +39,8 @@ export interface Clock {
 type Of<K extends ScenarioOperation['kind']> = Extract<ScenarioOperation, { kind: K }>;
 
 export class ThreadProgram {
-  /** Inode flags of the file at hand: plain reads of its size on the device lie behind them. */
-  slotFlags = 0;
+  /** The inode of the file at hand. */
+  inode = 0;
   /** A fault of the device that the scenario asks for may come up as EIO. */
   private readonly mayFail: boolean;
 
@@ -57,7 +57,7 @@ export class ThreadProgram {
   *run(): Routine<void> {
     const { task } = this.actor;
     for (const operation of this.thread.operations) {
-      this.slotFlags = slotAt(this.world.arena, this.world.fileNamed(operation.file).slot) + Inode.Flags;
+      this.inode = slotAt(this.world.arena, this.world.fileNamed(operation.file).slot);
       yield task.pause(0);
       try {
         yield* this.perform(operation);
@@ -94,11 +94,10 @@ export class ThreadProgram {
   }
 
   private *read({ at, length, faulting }: Of<'read'>, file: WorldFile): Routine<void> {
-    const { actor, world, clock } = this;
+    const { actor, clock } = this;
     const { task, engine, hot } = actor;
     const start = clock.step;
     const bytes = new Uint8Array(length * PAGE_BYTES);
-    world.footprint.read(slotAt(world.arena, file.slot) + Inode.SizeSeq);
     if (faulting !== undefined) engine.faultIn = () => this.faultIn(faulting);
     let n = faulting === undefined ? hot.readHit(task, file.slot, bytes, 0, bytes.length, at * PAGE_BYTES) : -1;
     const done = Math.max(n, 0);

@@ -56,7 +56,7 @@ export interface TraceEvent {
   readonly target: string | null;
   /** Where in the engine the thread stands now, innermost first; empty at the end. */
   readonly stack: readonly SourceLine[];
-  /** The innermost line. */
+  /** The innermost line that does more than take a lock. */
   readonly source: SourceLine | null;
   readonly held: readonly HeldLock[];
   /** The lock, page or word that it sleeps on, if it does. */
@@ -65,6 +65,8 @@ export interface TraceEvent {
   readonly blocks: readonly BlockView[];
 }
 
+/** Files that only take locks: who wants them is what matters. */
+const LOCKS = ['src/sync/', 'src/locking/', 'src/pagecache/page-lock.ts'];
 const FLAGS: readonly [PageFlag, string][] = [
   [PageFlag.Locked, 'Locked'],
   [PageFlag.Uptodate, 'Uptodate'],
@@ -113,7 +115,7 @@ export class Tracer implements StepListener {
       ...effectOf(thread),
       target: targetOf(world, thread),
       stack,
-      source: stack[0] ?? null,
+      source: stack.find(({ file }) => !LOCKS.some((part) => file.startsWith(part))) ?? stack[0] ?? null,
       held: heldLocks(world, thread),
       waitsFor: thread.state === ThreadState.Asleep ? targetOf(world, thread) : null,
       pages: viewPages(world),
@@ -151,6 +153,7 @@ function targetOf(world: World, { effect, actor, state }: LogicalThread): string
     if (effect.word >= layout.pageWaits && effect.word < layout.locks) return 'a page';
     return `word ${effect.word}`;
   }
+  if (effect.kind === EffectKind.Point) return effect.word === 0 ? null : nameLock(world, effect.word);
   if (effect.kind !== EffectKind.Io || effect.io === IoKind.Flush) return null;
   const first = effect.positionBytes / PAGE_BYTES;
   const bytes = effect.buffers.reduce((sum, buffer) => sum + buffer.length, effect.lengthBytes);

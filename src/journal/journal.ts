@@ -125,7 +125,7 @@ export class Journal {
    * data pages' locks or writeback, nor for anybody who might wait for a commit.
    */
   *begin(task: Task, credits: number): Routine<void> {
-    if (task.yieldsAtLocks && task.handleDepth === 0) yield task.point('lock:wanted');
+    if (task.yieldsAtLocks && task.handleDepth === 0) yield task.point('lock:wanted', this.at);
     if (this.tryBegin(task, credits)) return;
     count(task, Count.HandleWaits);
     do {
@@ -271,7 +271,7 @@ export class Journal {
     assert(task.handleDepth === 0, 'a commit inside a handle waits for itself');
     if (task.lockdep !== null) task.lockdep.assertMayWait(LockRank.PageLock, 'a commit');
     const { words, at } = this;
-    if (task.yieldsAtLocks) yield task.point('lock:wanted');
+    if (task.yieldsAtLocks) yield task.point('lock:wanted', this.commitLock);
     for (;;) {
       const progress = Atomics.load(words, at + Word.Progress);
       const isDurable = reached(this.durable, transaction);

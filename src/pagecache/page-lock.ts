@@ -43,7 +43,7 @@ export class PageLock {
   }
 
   *lock(task: Task, frame: Frame): Routine<void> {
-    if (task.yieldsAtLocks) yield task.point('lock:wanted');
+    if (task.yieldsAtLocks) yield task.point('lock:wanted', this.records + frame * Page.Words);
     if (task.lockdep !== null) this.tellLockdep(task, frame, false);
     const queue = this.queueOf(frame);
     try {

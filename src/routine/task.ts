@@ -88,9 +88,11 @@ export class Task {
     return e;
   }
 
-  point(name: PointName): Effect {
+  /** `about`: the lock that is wanted, for those who look on. */
+  point(name: PointName, about = 0): Effect {
     const e = this.effect;
     e.kind = EffectKind.Point;
+    e.word = about;
     e.point = pointNumber(name);
     return e;
   }

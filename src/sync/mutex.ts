@@ -42,7 +42,7 @@ export function tryLockMutex(task: Task, at: number, mayInvert = false): boolean
 }
 
 export function* lockMutex(task: Task, at: number): Routine<void> {
-  if (task.yieldsAtLocks) yield task.point('lock:wanted');
+  if (task.yieldsAtLocks) yield task.point('lock:wanted', at);
   const { words } = task;
   if (tryLockMutex(task, at)) return;
   const since = task.driver.now();

@@ -65,7 +65,7 @@ export function tryAcquireRange(
 }
 
 export function* acquireRange(task: Task, at: number, mode: LockMode, first: number, end: number): Routine<void> {
-  if (task.yieldsAtLocks) yield task.point('lock:wanted');
+  if (task.yieldsAtLocks) yield task.point('lock:wanted', at);
   checkFence(task.arena);
   recordAcquisition(task, at, mode, false);
   const id = claimRange(task, at, mode, first, end);

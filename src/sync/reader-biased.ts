@@ -61,7 +61,7 @@ export function tryAcquireBiasedShared(task: Task, at: number, mayInvert = false
 }
 
 export function* acquireBiasedShared(task: Task, at: number): Routine<void> {
-  if (task.yieldsAtLocks) yield task.point('lock:wanted');
+  if (task.yieldsAtLocks) yield task.point('lock:wanted', at);
   if (tryAcquireBiasedShared(task, at)) return;
   yield* acquireShared(task, at);
   restoreBias(task, at);

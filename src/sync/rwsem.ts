@@ -89,13 +89,13 @@ export function tryAcquireExclusive(task: Task, at: number, mayInvert = false): 
 }
 
 export function* acquireShared(task: Task, at: number): Routine<void> {
-  if (task.yieldsAtLocks) yield task.point('lock:wanted');
+  if (task.yieldsAtLocks) yield task.point('lock:wanted', at);
   if (tryAcquireShared(task, at)) return;
   yield* acquireSlowly(task, at, LockMode.Shared);
 }
 
 export function* acquireExclusive(task: Task, at: number): Routine<void> {
-  if (task.yieldsAtLocks) yield task.point('lock:wanted');
+  if (task.yieldsAtLocks) yield task.point('lock:wanted', at);
   for (let spins = task.rwsemPolicy === RwsemPolicy.Kernel ? task.spinLimit : 0; ; spins--) {
     const state = Atomics.load(task.words, at + Rwsem.State);
     if ((state & task.exclusiveBlocked) === 0 && tryAcquireExclusive(task, at)) return;

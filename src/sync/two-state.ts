@@ -47,12 +47,12 @@ export function tryAcquireInvalidating(task: Task, at: number, mayInvert = false
 }
 
 export function* acquireFilling(task: Task, at: number): Routine<void> {
-  if (task.yieldsAtLocks) yield task.point('lock:wanted');
+  if (task.yieldsAtLocks) yield task.point('lock:wanted', at);
   if (!tryEnter(task, at, LockMode.Shared, false)) yield* enterSlowly(task, at, LockMode.Shared);
 }
 
 export function* acquireInvalidating(task: Task, at: number): Routine<void> {
-  if (task.yieldsAtLocks) yield task.point('lock:wanted');
+  if (task.yieldsAtLocks) yield task.point('lock:wanted', at);
   if (!tryEnter(task, at, LockMode.Exclusive, false)) yield* enterSlowly(task, at, LockMode.Exclusive);
 }
 
