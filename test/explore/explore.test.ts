@@ -19,11 +19,14 @@ describe('exhaustive search', () => {
     expect(replayed.events.map(({ point }) => point)).toContain('punch:dropped');
   });
 
-  it.each(schemes.filter(({ safe, aliasOf }) => safe && aliasOf === null).map(({ name }) => name))('goes through all schedules under %s', (name) => {
-    const verdict = explore(name, SCENARIO, { preemptions: MANY });
-    expect(verdict.failures).toEqual([]);
-    expect(verdict.bound).toBe(Number.POSITIVE_INFINITY);
-  });
+  it.each(schemes.filter(({ safe, aliasOf }) => safe && aliasOf === null).map(({ name }) => name))(
+    'goes through all schedules under %s',
+    (name) => {
+      const verdict = explore(name, SCENARIO, { preemptions: MANY });
+      expect(verdict.failures).toEqual([]);
+      expect(verdict.bound).toBe(Number.POSITIVE_INFINITY);
+    },
+  );
 
   it('leaves nothing out by its reduction', () => {
     const run = new Execution(new World(scenarioByName(SCENARIO)!, schemeByName('invalidate-lock')!));
