@@ -102,7 +102,7 @@ export class ThreadProgram {
     let n = faulting === undefined ? hot.readHit(task, file.slot, bytes, 0, bytes.length, at * PAGE_BYTES) : -1;
     const done = Math.max(n, 0);
     try {
-      if (n < bytes.length) {
+      if (n < bytes.length && !(n >= 0 && hot.readsWhole)) {
         const position = at * PAGE_BYTES + done;
         n = done + (yield* read(task, engine, file.slot, null, bytes, done, bytes.length - done, position));
       }

@@ -1,7 +1,7 @@
 /**
  * Preallocation: blocks for a range before anything is written to it.
  *
- * Any thread may call, holding nothing (`allocateHoles`: i_rwsem exclusive). Takes: what the scheme says for `allocate`,
+ * Any thread may call, holding nothing (`allocateHoles`: i_rwsem exclusive over its pages). Takes: what the scheme says for `allocate`,
  * then transactions.
  *
  *  1. All blocks are promised before the first is mapped, so that ENOSPC changes nothing.
@@ -12,7 +12,7 @@
  */
 import { ClaimedRun } from '../allocator/group-search.js';
 import { StoreError } from '../errors.js';
-import { sizeOf, slotAt } from '../inode/inode.js';
+import { sizeOf, slotAt, touchModified } from '../inode/inode.js';
 import { Operation } from '../locking/scheme.js';
 import { BlockRun, RunKind } from '../pagecache/mapping-operations.js';
 import type { Routine } from '../routine/effect.js';
@@ -21,7 +21,8 @@ import { Inode } from '../sync/layout.js';
 import { pageAtOrAfter, pageOf, type Slot } from '../units.js';
 import { zeroTail } from './edge.js';
 import type { Engine } from './engine.js';
-import { finishGrowth, lookupRun, mapHole } from './extent-change.js';
+import { enterGrowing } from './enter.js';
+import { grow, lookupRun, mapHole } from './extent-change.js';
 
 /** Gives every hole of the range blocks that read as zeros. Throws ENOSPC with nothing changed, EFBIG. */
 export function* fallocate(
@@ -35,13 +36,22 @@ export function* fallocate(
   const { guard, blockBytes } = engine;
   const endBytes = positionBytes + lengthBytes;
   if (endBytes > engine.maxFileBytes) throw new StoreError('EFBIG', { syscall: 'fallocate' });
-  const taken = yield* guard.enter(task, slot, Operation.Allocate);
+  const taken = keepSize
+    ? yield* guard.enter(
+        task,
+        slot,
+        Operation.Allocate,
+        pageOf(positionBytes, blockBytes),
+        pageAtOrAfter(endBytes, blockBytes),
+      )
+    : yield* enterGrowing(task, engine, slot, Operation.Allocate, positionBytes, endBytes);
   try {
     const size = sizeOf(engine.arena, slot);
     const grows = !keepSize && endBytes > size;
     if (grows) yield* zeroTail(task, engine, slot);
     yield* allocateHoles(task, engine, slot, pageOf(positionBytes, blockBytes), pageAtOrAfter(endBytes, blockBytes));
-    yield* finishGrowth(task, engine, slot, grows ? endBytes : size);
+    touchModified(task, slot);
+    if (grows) yield* grow(task, engine, slot, endBytes);
   } finally {
     guard.leave(task, slot, taken);
   }

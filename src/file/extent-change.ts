@@ -11,7 +11,7 @@ import { PUBLISH_CREDITS } from '../allocator/allocator.js';
 import type { ClaimedRun } from '../allocator/group-search.js';
 import { StoreError } from '../errors.js';
 import { CREDITS_CONVERT, CREDITS_INSERT, CREDITS_REMOVE_STEP } from '../inode/extent-map.js';
-import { diskSizeOf, mapLockAt, setDiskSize, setSize, sizeOf, touchModified } from '../inode/inode.js';
+import { diskSizeOf, mapLockAt, setDiskSize, setSize, sizeOf } from '../inode/inode.js';
 import { CREDITS_UPDATE } from '../inode/inode-table.js';
 import { BlockRun, RunKind } from '../pagecache/mapping-operations.js';
 import type { Routine } from '../routine/effect.js';
@@ -65,7 +65,7 @@ function* changeOnce<T>(task: Task, engine: Engine, slot: Slot, credits: number,
 }
 
 /** Sets the size that the device knows, in a transaction. */
-export function* storeSize(task: Task, engine: Engine, slot: Slot, bytes: number): Routine<void> {
+function* storeSize(task: Task, engine: Engine, slot: Slot, bytes: number): Routine<void> {
   yield* changeExtents(task, engine, slot, 0, function* () {
     setDiskSize(task, slot, bytes);
   });
@@ -73,16 +73,19 @@ export function* storeSize(task: Task, engine: Engine, slot: Slot, bytes: number
 
 /**
  * Before pages are dropped: the size reaches the device now, since it may have been waiting for the writeback of one of
- * them.
+ * them. It may be growing or shrinking behind the caller's pages, with the extent map locked.
  */
-export function* pushSize(task: Task, engine: Engine, slot: Slot, bytes: number): Routine<void> {
-  if (diskSizeOf(engine.arena, slot) < bytes) yield* storeSize(task, engine, slot, bytes);
+export function* pushSize(task: Task, engine: Engine, slot: Slot): Routine<void> {
+  const { arena } = engine;
+  if (diskSizeOf(arena, slot) >= sizeOf(arena, slot)) return;
+  yield* changeExtents(task, engine, slot, 0, function* () {
+    const size = sizeOf(arena, slot);
+    if (diskSizeOf(arena, slot) < size) setDiskSize(task, slot, size);
+  });
 }
 
-/** After an allocation: a larger size in memory and on the device, and the times. */
-export function* finishGrowth(task: Task, engine: Engine, slot: Slot, sizeBytes: number): Routine<void> {
-  touchModified(task, slot);
-  if (sizeBytes === sizeOf(engine.arena, slot)) return;
+/** After an allocation: a larger size in memory and on the device. The caller holds the file to its end. */
+export function* grow(task: Task, engine: Engine, slot: Slot, sizeBytes: number): Routine<void> {
   yield* storeSize(task, engine, slot, sizeBytes);
   setSize(task, slot, sizeBytes);
 }

@@ -4,7 +4,8 @@
  * One per thread. Reads: no lock, unless the scheme asks for one (page-copier.ts says how). Writes: the scheme's write locks
  * and the page locks, all by try-lock. Whatever is not simply there is left to the slow paths.
  *
- *  1. Under a scheme that locks read hits a read is all or nothing, so that it is atomic together with its slow path.
+ *  1. Under a scheme that locks read hits, or validates them, a read is all or nothing, and its slow path reads all again: what
+ *     is atomic must come from one look.
  *  2. A write hit takes all its pages before it copies a byte, and never makes the file grow by more than those pages
  *     hold: invariants 1 to 3 of write.ts hold without it ever having to undo anything.
  */
@@ -17,13 +18,17 @@ import type { PageLock } from '../pagecache/page-lock.js';
 import type { Task } from '../routine/task.js';
 import { Header, NO_BLOCK, Page, StoreState } from '../sync/layout.js';
 import { Count, count } from '../sync/statistics.js';
-import type { Frame, Slot } from '../units.js';
+import { CHANGING } from '../sync/versions.js';
+import { type Frame, MAX_FILE_PAGES, type Slot } from '../units.js';
 import type { Engine } from './engine.js';
 
 /** Pages of one write hit. */
 const WRITE_PAGES_MAX = 16;
 /** Write hits between two wake-ups of background writeback. A power of two. */
 const HITS_PER_WAKE = 64;
+/** How often a read looks again that finds its pages being written, and what a copy in vain counts for, before it takes the lock. */
+const PATIENCE = 128;
+const PATIENCE_FOR_COPY = 31;
 
 export class HotPath {
   private readonly words: Int32Array;
@@ -33,7 +38,11 @@ export class HotPath {
   private readonly blockBytes: number;
   private readonly pagesPerByte: number;
   private readonly readMask: number;
+  /** Whether a hit is all that there is to be read: a short one ends at the end of the file. */
+  readonly readsWhole: boolean;
   private readonly writeMask: number;
+  private readonly locksRanges: boolean;
+  private readonly validatesReads: boolean;
   private readonly locked = new Int32Array(WRITE_PAGES_MAX);
   private readonly dirtyLimit: number;
   private hitsSinceWake = 0;
@@ -51,12 +60,15 @@ export class HotPath {
     this.blockBytes = blockBytes;
     this.pagesPerByte = 1 / blockBytes;
     this.readMask = guard.maskOf(Operation.ReadHit);
+    this.readsWhole = this.readMask !== 0;
     this.writeMask = guard.maskOf(Operation.Write);
+    this.locksRanges = guard.locksRanges;
+    this.validatesReads = guard.validatesReads;
   }
 
   /**
-   * Reads what is cached. Returns the bytes read, which may be fewer than asked for (the caller goes on with the slow
-   * path, which returns 0 at the end of the file), or -1 when nothing could be read without sleeping.
+   * Reads what is cached. Returns the bytes read, or -1 when nothing could be read without sleeping. They may be fewer than
+   * asked for: unless `readsWhole`, the caller goes on with the slow path, which returns 0 at the end of the file.
    */
   readHit(
     task: Task,
@@ -76,14 +88,51 @@ export class HotPath {
       }
       return this.copyOut(task, slot, target, targetOffset, length, positionBytes);
     }
-    const { guard, arena } = this.engine;
+    const { guard } = this.engine;
     const first = Math.floor(positionBytes * this.pagesPerByte);
     const end = Math.ceil((positionBytes + length) * this.pagesPerByte);
+    if (this.validatesReads) {
+      return this.readValidated(task, slot, target, targetOffset, length, positionBytes, first, end);
+    }
     if (!guard.tryEnter(task, slot, Operation.ReadHit, first, end)) return -1;
-    const done = this.copyOut(task, slot, target, targetOffset, length, positionBytes);
-    const isWhole = done === length || (done >= 0 && positionBytes + done >= sizeOf(arena, slot));
+    const done = this.copyWhole(task, slot, target, targetOffset, length, positionBytes);
     guard.leave(task, slot, this.readMask);
-    return isWhole ? done : -1;
+    return done;
+  }
+
+  /** Without a lock, and yet all of a write or nothing of it: copies again while somebody has written meanwhile. */
+  private readValidated(
+    task: Task,
+    slot: Slot,
+    target: Uint8Array,
+    targetOffset: number,
+    length: number,
+    positionBytes: number,
+    first: number,
+    end: number,
+  ): number {
+    const { guard } = this.engine;
+    for (let patience = PATIENCE; patience > 0; patience--) {
+      const version = guard.versionOf(slot, first, end);
+      if (version === CHANGING) continue;
+      const done = this.copyWhole(task, slot, target, targetOffset, length, positionBytes);
+      if (guard.versionOf(slot, first, end) === version) return done;
+      patience -= PATIENCE_FOR_COPY;
+    }
+    return -1;
+  }
+
+  /** The whole request, as far as the file goes; -1 where a page of it is not simply there. */
+  private copyWhole(
+    task: Task,
+    slot: Slot,
+    target: Uint8Array,
+    targetOffset: number,
+    length: number,
+    positionBytes: number,
+  ): number {
+    const done = this.copyOut(task, slot, target, targetOffset, length, positionBytes);
+    return done === length || (done >= 0 && positionBytes + done >= sizeOf(this.engine.arena, slot)) ? done : -1;
   }
 
   /** Writes all of it into cached pages and returns `length`, or does nothing and returns -1. */
@@ -99,16 +148,20 @@ export class HotPath {
     const first = Math.floor(positionBytes * this.pagesPerByte);
     const pages = Math.floor((positionBytes + length - 1) * this.pagesPerByte) - first + 1;
     if (length === 0 || pages > WRITE_PAGES_MAX || this.isThrottled(task)) return -1;
-    if (!guard.tryEnter(task, slot, Operation.Write, first, first + pages)) return -1;
+    const last = positionBytes + length;
+    // Where locks know ranges, who makes the file longer holds it to its end (enter.ts).
+    const end = this.locksRanges && last > sizeForHit(arena, slot) ? MAX_FILE_PAGES : first + pages;
+    if (!guard.tryEnter(task, slot, Operation.Write, first, end)) return -1;
     // Plain loads from here on: they come behind the lock, and what they look at does not change while it is held.
     const size = sizeForHit(arena, slot);
     let written = -1;
     // Looked at with the lock held: whoever closes the store sets its state first and then waits for locks.
-    if (positionBytes <= size && this.words[Header.State] <= StoreState.Open) {
+    const isHeld = last <= size || !this.locksRanges || end === MAX_FILE_PAGES;
+    if (positionBytes <= size && isHeld && this.words[Header.State] <= StoreState.Open) {
       const taken = this.lockPages(task, slot, first, pages);
       if (taken === pages) {
         this.copyIn(task, slot, source, sourceOffset, length, positionBytes - first * this.blockBytes, pages);
-        if (positionBytes + length > size) setSize(task, slot, positionBytes + length);
+        if (last > size) setSize(task, slot, last);
         touchModified(task, slot);
         written = length;
       }

@@ -21,7 +21,8 @@ import { type Frame, pageAtOrAfter, pageOf, type Slot } from '../units.js';
 import { allocateHoles } from './allocate.js';
 import { pinFilled, zeroEdge, zeroTail } from './edge.js';
 import type { Engine } from './engine.js';
-import { finishGrowth, pushSize, removeExtents, unwriteExtents } from './extent-change.js';
+import { enterGrowing } from './enter.js';
+import { grow, pushSize, removeExtents, unwriteExtents } from './extent-change.js';
 
 /** Makes the range read as zeros and gives its whole blocks back. The size stays. */
 export function* punchHole(
@@ -65,7 +66,7 @@ export function* zeroRange(
   const touchedEnd = pageAtOrAfter(endBytes, blockBytes);
   const taken = keepSize
     ? yield* guard.enter(task, slot, Operation.Zero, touched, touchedEnd)
-    : yield* guard.enter(task, slot, Operation.Zero);
+    : yield* enterGrowing(task, engine, slot, Operation.Zero, positionBytes, endBytes);
   try {
     const size = sizeOf(engine.arena, slot);
     const grows = !keepSize && endBytes > size;
@@ -75,7 +76,8 @@ export function* zeroRange(
     const end = endBytes < size ? pageOf(endBytes, blockBytes) : pageAtOrAfter(endBytes, blockBytes);
     yield* invalidate(task, engine, slot, Operation.Zero, positionBytes, endBytes, first, end, size);
     if (first < end) yield* unwriteExtents(task, engine, slot, first, end);
-    yield* finishGrowth(task, engine, slot, grows ? endBytes : size);
+    touchModified(task, slot);
+    if (grows) yield* grow(task, engine, slot, endBytes);
   } finally {
     guard.leave(task, slot, taken);
   }
@@ -99,7 +101,7 @@ function* invalidate(
   let settled = 0;
   try {
     for (const page of pages) edges.push(yield* pinFilled(task, engine, slot, page));
-    yield* pushSize(task, engine, slot, size);
+    yield* pushSize(task, engine, slot);
     while (settled < edges.length) {
       const start = pages[settled] * blockBytes;
       const from = Math.max(positionBytes - start, 0);

@@ -4,23 +4,29 @@
  * Any thread may call, holding nothing. Takes: what the scheme says for `readHit` around the whole read (so that under a
  * scheme that locks there, a read is atomic against writes), and for `readMiss` around each fill.
  *
+ * Where the scheme validates reads instead, the pages are copied without that lock, and again if somebody held it exclusive
+ * meanwhile; it is taken shared after VALIDATED_TRIES, or where somebody holds it right now, as he may sleep.
+ *
  *  1. The user's buffer is written with a pinned page at most, never under the lock of a fill.
  *  2. The size is read again after a page was found up to date: bytes behind the end are never given out.
  *  3. A page that somebody else has locked is waited for with the fill's lock given back, and then looked up again.
  */
 import { StoreError } from '../errors.js';
 import { sizeOf } from '../inode/inode.js';
+import { Taken } from '../locking/guard.js';
 import { Operation } from '../locking/scheme.js';
 import { PageFlag } from '../pagecache/page.js';
 import type { ReadaheadState } from '../pagecache/readahead.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import { Count, count } from '../sync/statistics.js';
+import { CHANGING } from '../sync/versions.js';
 import { type Frame, pageAtOrAfter, pageOf, type Slot } from '../units.js';
 import type { Engine } from './engine.js';
 
 /** What a window has beyond the request is read here too, in the same run, unless it is as much as this. */
 const HANDOVER_BYTES = 512 * 1024;
+const VALIDATED_TRIES = 3;
 
 /**
  * Copies up to `length` bytes at `positionBytes` into `target`; returns how many, 0 at or past the end. An error after
@@ -36,12 +42,46 @@ export function* read(
   length: number,
   positionBytes: number,
 ): Routine<number> {
-  const { guard, cache, blockBytes } = engine;
+  const { guard, blockBytes } = engine;
+  const first = pageOf(positionBytes, blockBytes);
+  const end = pageAtOrAfter(positionBytes + length, blockBytes);
+  let done = -1;
+  if (guard.validatesReads) {
+    for (let tries = 0; done < 0 && tries < VALIDATED_TRIES; tries++) {
+      const version = guard.versionOf(slot, first, end);
+      if (version === CHANGING) break;
+      const n = yield* copyAll(task, engine, slot, readahead, target, offset, length, positionBytes, Taken.Nothing);
+      if (guard.versionOf(slot, first, end) === version) done = n;
+    }
+  }
+  if (done < 0) {
+    const held = yield* guard.enter(task, slot, Operation.ReadHit, first, end);
+    try {
+      done = yield* copyAll(task, engine, slot, readahead, target, offset, length, positionBytes, held);
+    } finally {
+      guard.leave(task, slot, held);
+    }
+  }
+  if (done > 0) readahead?.onRead(pageOf(positionBytes + done - 1, blockBytes));
+  return done;
+}
+
+/** Copies what there is, page by page, and fills what is missing. */
+function* copyAll(
+  task: Task,
+  engine: Engine,
+  slot: Slot,
+  readahead: ReadaheadState | null,
+  target: Uint8Array,
+  offset: number,
+  length: number,
+  positionBytes: number,
+  held: number,
+): Routine<number> {
+  const { cache, blockBytes } = engine;
   let done = 0;
   /** The page of the last miss: to find it then is no hit. */
   let filled = -1;
-  const end = pageAtOrAfter(positionBytes + length, blockBytes);
-  const held = yield* guard.enter(task, slot, Operation.ReadHit, pageOf(positionBytes, blockBytes), end);
   try {
     while (done < length) {
       const at = positionBytes + done;
@@ -78,10 +118,7 @@ export function* read(
     }
   } catch (error) {
     if (done === 0 || !(error instanceof StoreError)) throw error;
-  } finally {
-    guard.leave(task, slot, held);
   }
-  if (done > 0) readahead?.onRead(pageOf(positionBytes + done - 1, blockBytes));
   return done;
 }
 

@@ -16,6 +16,7 @@ import type { Task } from '../routine/task.js';
 import { MAX_FILE_PAGES, type Slot } from '../units.js';
 import { writeBack } from './edge.js';
 import type { Engine } from './engine.js';
+import { enterResizing } from './enter.js';
 import { changeExtents, pushSize, removeExtents } from './extent-change.js';
 
 /** Removes the range and moves what follows down. Throws EINVAL when unaligned, or when it reaches the end of the file. */
@@ -28,7 +29,7 @@ export function* collapseRange(
 ): Routine<void> {
   const { guard, blockBytes, arena } = engine;
   checkAligned('collapseRange', positionBytes, lengthBytes, blockBytes);
-  const taken = yield* guard.enter(task, slot, Operation.Shift);
+  const taken = yield* enterResizing(task, engine, slot, Operation.Shift, positionBytes);
   try {
     const size = sizeOf(arena, slot);
     if (positionBytes + lengthBytes >= size) {
@@ -36,7 +37,7 @@ export function* collapseRange(
     }
     const first = positionBytes / blockBytes;
     const end = first + lengthBytes / blockBytes;
-    yield* flushAndDrop(task, engine, slot, first, end, size);
+    yield* flushAndDrop(task, engine, slot, first, end);
     yield* removeExtents(task, engine, slot, first, end);
     yield* shiftExtents(task, engine, slot, end, first - end, size - lengthBytes);
   } finally {
@@ -54,7 +55,7 @@ export function* insertRange(
 ): Routine<void> {
   const { guard, blockBytes, arena } = engine;
   checkAligned('insertRange', positionBytes, lengthBytes, blockBytes);
-  const taken = yield* guard.enter(task, slot, Operation.Shift);
+  const taken = yield* enterResizing(task, engine, slot, Operation.Shift, positionBytes, lengthBytes);
   try {
     const size = sizeOf(arena, slot);
     if (positionBytes >= size) {
@@ -62,7 +63,7 @@ export function* insertRange(
     }
     if (size + lengthBytes > engine.maxFileBytes) throw new StoreError('EFBIG', { syscall: 'insertRange' });
     const first = positionBytes / blockBytes;
-    yield* flushAndDrop(task, engine, slot, first, first, size);
+    yield* flushAndDrop(task, engine, slot, first, first);
     yield* shiftExtents(task, engine, slot, first, lengthBytes / blockBytes, size + lengthBytes);
   } finally {
     guard.leave(task, slot, taken);
@@ -76,17 +77,10 @@ function checkAligned(syscall: string, positionBytes: number, lengthBytes: numbe
 }
 
 /** Writes the pages from `moved` on back, pushes the size, and drops all pages from `first` on. */
-function* flushAndDrop(
-  task: Task,
-  engine: Engine,
-  slot: Slot,
-  first: number,
-  moved: number,
-  size: number,
-): Routine<void> {
+function* flushAndDrop(task: Task, engine: Engine, slot: Slot, first: number, moved: number): Routine<void> {
   yield* writeBack(task, engine, slot, moved, MAX_FILE_PAGES);
-  yield* pushSize(task, engine, slot, size);
-  engine.guard.assertInvalidating(task, slot, Operation.Shift);
+  yield* pushSize(task, engine, slot);
+  engine.guard.assertInvalidating(task, slot, Operation.Shift, first);
   yield* engine.cache.drop(task, slot, first, MAX_FILE_PAGES);
   yield task.point('shift:flushed');
 }

@@ -17,12 +17,13 @@ import { Count, count } from '../sync/statistics.js';
 import { type Frame, MAX_FILE_PAGES, pageAtOrAfter, pageOf, type Slot } from '../units.js';
 import { pinFilled, zeroEdge, zeroTail } from './edge.js';
 import type { Engine } from './engine.js';
+import { enterResizing } from './enter.js';
 import { changeExtents, removeExtents } from './extent-change.js';
 
 /** Sets the size, down or up. Throws EFBIG. */
 export function* truncate(task: Task, engine: Engine, slot: Slot, sizeBytes: number): Routine<void> {
   if (sizeBytes > engine.maxFileBytes) throw new StoreError('EFBIG', { syscall: 'truncate' });
-  const taken = yield* engine.guard.enter(task, slot, Operation.Truncate);
+  const taken = yield* enterResizing(task, engine, slot, Operation.Truncate, sizeBytes);
   try {
     count(task, Count.Truncates);
     if (sizeBytes >= sizeOf(engine.arena, slot)) yield* extend(task, engine, slot, sizeBytes);
@@ -81,6 +82,6 @@ function* resize(task: Task, engine: Engine, slot: Slot, sizeBytes: number): Rou
 }
 
 function* dropPages(task: Task, engine: Engine, slot: Slot, first: number): Routine<void> {
-  engine.guard.assertInvalidating(task, slot, Operation.Truncate);
+  engine.guard.assertInvalidating(task, slot, Operation.Truncate, first);
   yield* engine.cache.drop(task, slot, first, MAX_FILE_PAGES);
 }

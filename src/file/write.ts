@@ -24,9 +24,10 @@ import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import { Header, Inode, NO_BLOCK, UNWRITTEN_BLOCK } from '../sync/layout.js';
 import { Count, count } from '../sync/statistics.js';
-import { type Frame, MAX_FILE_PAGES, pageAtOrAfter, pageOf, type Slot } from '../units.js';
+import { type Frame, pageOf, type Slot } from '../units.js';
 import { zeroTail } from './edge.js';
 import type { Engine } from './engine.js';
+import { enterGrowing, enterResizing } from './enter.js';
 import { lookupRun } from './extent-change.js';
 import { isBacked } from './pin.js';
 
@@ -54,12 +55,12 @@ export function* write(
   positionBytes: number,
 ): Routine<number> {
   if (length === 0) return 0;
-  const { guard, blockBytes } = engine;
+  const { guard } = engine;
   yield* engine.cache.balanceDirty(task);
   const isAppend = positionBytes === APPEND;
-  const first = isAppend ? 0 : pageOf(positionBytes, blockBytes);
-  const end = isAppend ? MAX_FILE_PAGES : pageAtOrAfter(positionBytes + length, blockBytes);
-  const taken = yield* guard.enter(task, slot, Operation.Write, first, end);
+  const taken = isAppend
+    ? yield* enterResizing(task, engine, slot, Operation.Write, Number.POSITIVE_INFINITY, length)
+    : yield* enterGrowing(task, engine, slot, Operation.Write, positionBytes, positionBytes + length);
   let written = 0;
   try {
     yield task.point('write:locked');

@@ -17,15 +17,18 @@ import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
 import { Inode } from '../sync/layout.js';
+import { coverVersioned } from '../sync/versioned-rwsem.js';
+import { READS_IN_ORDER, versionOf } from '../sync/versions.js';
 import { MAX_FILE_PAGES, type Slot } from '../units.js';
 import {
   acquire,
   checkHold,
   excludes,
   HOLDS,
+  HoldMode,
   holdsAgainstFills,
   LOCK_TYPES,
-  type LockType,
+  LockType,
   release,
   tryAcquire,
 } from './lock-types.js';
@@ -55,6 +58,10 @@ export const enum Taken {
 export class Guard {
   /** What each operation takes; indexed by Operation. */
   private readonly masks: Uint8Array;
+  /** Whether a lock of the scheme knows ranges: who changes the size holds the file to its end then (file/enter.ts). */
+  readonly locksRanges: boolean;
+  /** Whether a read hit does without i_rwsem where `versionOf` tells that nobody held it exclusive meanwhile. */
+  readonly validatesReads: boolean;
   private readonly iRwsem: LockType;
   private readonly invalidateLock: LockType;
   /** Columns by which an operation keeps fills away, as bits: 1 for i_rwsem, 2 for invalidate_lock; indexed by Operation. */
@@ -75,6 +82,8 @@ export class Guard {
     this.iRwsem = LOCK_TYPES.indexOf(locks.iRwsem);
     this.invalidateLock = LOCK_TYPES.indexOf(locks.invalidateLock);
     this.keepsFillsAway = Uint8Array.from(OPERATIONS, (name) => columnsAgainstFills(scheme, name));
+    this.locksRanges = this.iRwsem === LockType.Range || this.invalidateLock === LockType.Range;
+    this.validatesReads = table.readHit.iRwsem === 'validated' && READS_IN_ORDER;
   }
 
   /** What `operation` takes, as a mask of Taken. */
@@ -120,6 +129,17 @@ export class Guard {
     const lower = taken >>> HOLD_BITS;
     if (lower !== 0) release(this.invalidateLock, task, record + Inode.InvalidateLock, lower);
     if (upper !== 0) release(this.iRwsem, task, record + Inode.IRwsem, upper);
+  }
+
+  /** What stands for the content of the pages while nobody holds i_rwsem exclusive over any of them; CHANGING when somebody does. */
+  versionOf(slot: Slot, first: number, end: number): number {
+    return versionOf(this.arena, this.recordOf(slot) + Inode.IRwsem, first, end);
+  }
+
+  /** The task, which has entered exclusive with no pages, now knows those that it is going to change. */
+  cover(task: Task, slot: Slot, taken: number, first: number, end: number): void {
+    if (this.iRwsem !== LockType.Versioned || (taken & HOLD_MASK) !== HoldMode.Exclusive) return;
+    coverVersioned(task, this.recordOf(slot) + Inode.IRwsem, first, end);
   }
 
   /** Fails unless the task keeps fills away from the pages [first, end), as far as the scheme does so for the operation. */

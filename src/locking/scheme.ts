@@ -90,7 +90,16 @@ export type SeriesName =
   | 'gfs2'
   | 'ocfs2';
 
-export type SchemeName = 'invalidate-lock' | 'i-rwsem' | 'none' | 'fault-hits' | SeriesName;
+export type SchemeName =
+  | 'invalidate-lock'
+  | 'i-rwsem'
+  | 'none'
+  | 'fault-hits'
+  | 'range-lock'
+  | 'two-state'
+  | 'reader-biased'
+  | 'optimistic'
+  | SeriesName;
 
 export interface Scheme {
   readonly name: SchemeName;
@@ -140,6 +149,14 @@ export const row = (iRwsem: Hold, invalidateLock: Hold) => ({ iRwsem, invalidate
 /** Whether two rows exclude each other. */
 export function rowsExclude({ table, locks }: Rules, a: OperationName, b: OperationName): boolean {
   return LOCK_COLUMNS.some((column) => excludes(locks[column], table[a][column], table[b][column]));
+}
+
+/** Whether a read sees all of a write or nothing of it: they exclude each other, or the read is made again. */
+export function readsAtomically(rules: Rules): boolean {
+  const isValidated = LOCK_COLUMNS.some(
+    (column) => rules.table.readHit[column] === 'validated' && rules.table.write[column] === 'exclusive',
+  );
+  return isValidated || rowsExclude(rules, 'readHit', 'write');
 }
 
 /** Whether the scheme keeps every fill away from every invalidation. */

@@ -31,8 +31,10 @@ import {
   dataBytes,
   type FileData,
   isIterable,
+  lengthOf,
   type ReadResult,
   readTransfer,
+  scatter,
   type TransferOptions,
   type WriteResult,
   writeTransfer,
@@ -85,8 +87,8 @@ export class File {
     this.checkAccess('read', Access.Read);
     if (position < 0) return { bytesRead: await this.readOn(bytes, offset, length), buffer };
     const hit = this.readHere(bytes, offset, length, position);
-    if (hit === length) return { bytesRead: hit, buffer };
-    return { bytesRead: await this.readRest(bytes, offset, length, position, hit), buffer };
+    if (this.isAll(hit, length)) return { bytesRead: hit, buffer };
+    return { bytesRead: await this.readRest(bytes, offset, length, position, Math.max(hit, 0)), buffer };
   }
 
   /** Writes; `position` null or left out is the file's own, which advances; at the end for a file opened to append. */
@@ -114,6 +116,12 @@ export class File {
     this.checkAccess('read', Access.Read);
     const readAll = async (from: number): Promise<number> => {
       let bytesRead = 0;
+      if (list.length > 1 && this.session.hot.readsWhole) {
+        const whole = new Uint8Array(lengthOf(list));
+        bytesRead = await this.readPieces(whole, 0, whole.byteLength, from);
+        scatter(whole.subarray(0, bytesRead), list);
+        return bytesRead;
+      }
       for (const bytes of list) {
         const n = await this.readPieces(bytes, 0, bytes.byteLength, from + bytesRead);
         bytesRead += n;
@@ -323,13 +331,16 @@ export class File {
 
   private async readPieces(target: Uint8Array, offset: number, length: number, position: number): Promise<number> {
     const hit = this.readHere(target, offset, length, position);
-    return hit === length ? hit : this.readRest(target, offset, length, position, hit);
+    return this.isAll(hit, length) ? hit : this.readRest(target, offset, length, position, Math.max(hit, 0));
   }
 
   private readHere(target: Uint8Array, offset: number, length: number, position: number): number {
     const { session } = this;
-    const hit = session.hot.readHit(session.task, this.slot, target, offset, length, position);
-    return Math.max(hit, 0);
+    return session.hot.readHit(session.task, this.slot, target, offset, length, position);
+  }
+
+  private isAll(hit: number, length: number): boolean {
+    return hit === length || (hit >= 0 && this.session.hot.readsWhole);
   }
 
   private async readRest(

@@ -28,8 +28,10 @@ import { type ReadStreamOptions, readStream, type WriteStreamOptions, webStream,
 import {
   checkRange,
   dataBytes,
+  lengthOf,
   type ReadResult,
   readTransfer,
+  scatter,
   type TransferOptions,
   type WriteResult,
   writeTransfer,
@@ -128,11 +130,19 @@ export class SyncFile {
   ): { bytesRead: number; buffers: readonly B[] } {
     const list = checkBuffers(buffers);
     const at = checkPosition(position);
+    const from = at < 0 ? this.position : at;
     let bytesRead = 0;
-    for (const bytes of list) {
-      const n = this.readAt(bytes, 0, bytes.byteLength, (at < 0 ? this.position : at) + bytesRead);
-      bytesRead += n;
-      if (n < bytes.byteLength) break;
+    if (list.length > 1 && this.session.hot.readsWhole) {
+      // One read, as the scheme makes a promise about it.
+      const whole = new Uint8Array(lengthOf(list));
+      bytesRead = this.readAt(whole, 0, whole.byteLength, from);
+      scatter(whole.subarray(0, bytesRead), list);
+    } else {
+      for (const bytes of list) {
+        const n = this.readAt(bytes, 0, bytes.byteLength, from + bytesRead);
+        bytesRead += n;
+        if (n < bytes.byteLength) break;
+      }
     }
     if (at < 0) this.position += bytesRead;
     return { bytesRead, buffers };
@@ -321,7 +331,7 @@ export class SyncFile {
     const { session, slot } = this;
     if (this.closed || (this.access & Access.Read) === 0 || !session.isOpen) this.checkAccess('read', Access.Read);
     const hit = session.hot.readHit(session.task, slot, target, offset, length, position);
-    if (hit === length) return hit;
+    if (hit === length || (hit >= 0 && session.hot.readsWhole)) return hit;
     const done = Math.max(hit, 0);
     return (
       done +

@@ -112,3 +112,18 @@ export function dataBytes(data: unknown, encoding: BufferEncoding = 'utf8'): Uin
 export function checkRange(position: unknown, length: unknown): [number, number] {
   return [checkBytes('position', position), checkBytes('length', length)];
 }
+
+/** Bytes that the buffers hold together. */
+export function lengthOf(buffers: readonly Uint8Array[]): number {
+  return buffers.reduce((sum, { byteLength }) => sum + byteLength, 0);
+}
+
+/** Spreads bytes over buffers that hold at least as many, in their order. */
+export function scatter(bytes: Uint8Array, buffers: readonly Uint8Array[]): void {
+  let done = 0;
+  for (const buffer of buffers) {
+    buffer.set(bytes.subarray(done, done + buffer.byteLength));
+    done += buffer.byteLength;
+    if (done >= bytes.byteLength) break;
+  }
+}

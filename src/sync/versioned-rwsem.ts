@@ -33,6 +33,16 @@ export function releaseVersioned(task: Task, at: number): void {
   releaseExclusive(task, at);
 }
 
+/** Who took the lock for no pages, as what it will change hangs on what only the lock lets it know, says so now. */
+export function coverVersioned(task: Task, at: number, first: number, end: number): void {
+  const { unsigned } = task.arena;
+  const record = rangeAt(task, findRange(task, at));
+  openVersions(task, at, first, end);
+  closeVersions(task, at, unsigned[record + Range.First], unsigned[record + Range.End]);
+  unsigned[record + Range.First] = first;
+  unsigned[record + Range.End] = end;
+}
+
 function open(task: Task, at: number, first: number, end: number): void {
   claimRange(task, at, LockMode.Exclusive, first, end);
   openVersions(task, at, first, end);

@@ -58,6 +58,7 @@ export function versionOf(arena: Arena, key: number, first: number, end: number)
 function addToAll(task: Task, key: number, first: number, end: number, amount: number): void {
   const { words } = task;
   const { versions, versionMask } = task.arena.layout;
+  if (end <= first) return;
   const start = startOf(key, first);
   const last = start + spanOf(first, end, versionMask);
   for (let i = start; i <= last; i++) Atomics.add(words, versions + (i & versionMask), amount);

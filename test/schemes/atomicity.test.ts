@@ -29,17 +29,42 @@ function writeOn({ store, keep }: Scope, stop: Int32Array, bytes: number): numbe
   return value;
 }
 
-/** Reads records until told to stop, counting into word `own`; returns how many of them were mixtures. */
+/** Reads records until told to stop, every other time into several buffers, counting into word `own`; returns how many of them were mixtures. */
 function readOn({ store, keep }: Scope, stop: Int32Array, bytes: number, own: number): number {
   keep.file = store.open('records');
   const buffer = new Uint8Array(bytes);
+  const parts = [buffer.subarray(0, 5000), buffer.subarray(5000, 5001), buffer.subarray(5001)];
   let mixtures = 0;
   while (Atomics.load(stop, 0) === 0) {
-    keep.file.read(buffer, 0, bytes, 1000);
-    Atomics.add(stop, own, 1);
+    if (Atomics.add(stop, own, 1) % 2 === 0) keep.file.read(buffer, 0, bytes, 1000);
+    else keep.file.readv(parts, 1000);
     if (buffer.some((byte) => byte !== buffer[0])) mixtures++;
   }
   return mixtures;
+}
+
+/** Writes records of two lengths, each over the one before, and cuts the file back to the short one in between. */
+function writeGrowing({ store, keep }: Scope, stop: Int32Array, bytes: number): void {
+  keep.file = store.open('growing', 'r+');
+  for (let value = 1; Atomics.load(stop, 0) === 0; value = (value % 255) + 1) {
+    const length = value % 2 === 0 ? 2 * bytes : bytes;
+    keep.file.write(new Uint8Array(length).fill(value), 0, length, 0);
+    if (value % 2 === 0) keep.file.truncate(bytes);
+  }
+}
+
+/** As readOn, of records that may be short because they end at the end of the file. */
+function readGrowing({ store, keep }: Scope, stop: Int32Array, bytes: number): [number, number, number] {
+  keep.file = store.open('growing');
+  const buffer = new Uint8Array(2 * bytes);
+  const [short, long, mixtures] = [0, 1, 2];
+  const counts: [number, number, number] = [0, 0, 0];
+  while (Atomics.load(stop, 0) === 0) {
+    const { bytesRead } = keep.file.read(buffer, 0, buffer.length, 0);
+    counts[bytesRead === buffer.length ? long : short]++;
+    if (buffer.subarray(0, bytesRead).some((byte) => byte !== buffer[0])) counts[mixtures]++;
+  }
+  return counts;
 }
 
 it.each(
@@ -69,3 +94,32 @@ it.each(
   await Promise.all(threads.map((thread) => thread.close()));
   await store.close();
 });
+
+it.each(testedSchemes.filter((scheme) => scheme.readAtomicity === 'request').map(({ name }) => [name] as const))(
+  '%s: a read that comes up short at the end of the file comes from one moment too',
+  async (scheme) => {
+    const image = join(directory, `${scheme}-growing.img`);
+    await createStore(image, { sizeBytes: 16 * 1024 * 1024 });
+    const store = await openStore(image, { scheme, cacheBytes: 4 * 1024 * 1024, threads: 2, verify: true });
+    const bytes = 6000;
+    const file = await store.open('growing', 'w+');
+    await file.write(Buffer.alloc(bytes, 255), 0, bytes, 0);
+    const threads = await Promise.all([1, 2].map(() => RemoteThread.start(store.handle)));
+    const stop = new Int32Array(new SharedArrayBuffer(4));
+    const writing = threads[0].run(writeGrowing, stop, bytes);
+    const reading = threads[1].run(readGrowing, stop, bytes);
+    const buffer = Buffer.alloc(2 * bytes);
+    let mixed = 0;
+    for (const end = Date.now() + 500; Date.now() < end; ) {
+      const { bytesRead } = await file.read(buffer, 0, 2 * bytes, 0);
+      if (buffer.subarray(0, bytesRead).some((byte) => byte !== buffer[0])) mixed++;
+    }
+    Atomics.store(stop, 0, 1);
+    await writing;
+    const [short, long, mixtures] = await reading;
+    expect([mixed, mixtures]).toEqual([0, 0]);
+    expect(short + long).toBeGreaterThan(10);
+    await Promise.all(threads.map((thread) => thread.close()));
+    await store.close();
+  },
+);
