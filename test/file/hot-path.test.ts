@@ -11,7 +11,7 @@ import { expectBytes, FileWorld, pattern } from '../support/file-world.js';
 
 const B = 4096;
 
-function setUp(scheme: SchemeName = 'invalidate-lock', pages = 8, optimistic?: boolean) {
+function setUp(scheme: SchemeName = 'invalidate-lock', pages = 8, optimistic = process.arch === 'x64') {
   const world = new FileWorld({ scheme });
   const slot = world.create();
   const bytes = pattern(1, pages * B);
