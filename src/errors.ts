@@ -58,6 +58,7 @@ export interface StoreErrorOptions {
   path?: string | undefined;
   /** What is particular to this failure; follows the code's description in the message. */
   detail?: string | undefined;
+  block?: number | undefined;
   cause?: unknown;
 }
 
@@ -68,9 +69,11 @@ export class StoreError extends Error {
   readonly errno: number;
   readonly syscall: string | undefined;
   readonly path: string | undefined;
+  /** With EUCLEAN, the damaged block; `undefined` where no block is at fault. */
+  readonly block: number | undefined;
 
   constructor(code: StoreErrorCode, options: StoreErrorOptions = {}) {
-    const { syscall, path, detail } = options;
+    const { syscall, path, detail, block } = options;
     let message = `${code}: ${DESCRIPTION[code]}`;
     if (detail !== undefined) message += `: ${detail}`;
     if (syscall !== undefined) message += `, ${syscall}`;
@@ -80,18 +83,27 @@ export class StoreError extends Error {
     this.errno = -ERRNO[code];
     this.syscall = syscall;
     this.path = path;
+    this.block = block;
   }
 }
 
 /** The store holds content that fails its checks; the message names the structure and the block. */
 export function corrupt(structure: string, block: number, detail: string): StoreError {
-  return new StoreError('EUCLEAN', { detail: `${structure} at block ${block}: ${detail}; run 'emmental check'` });
+  return new StoreError('EUCLEAN', {
+    detail: `${structure} at block ${block}: ${detail}; run 'emmental check'`,
+    block,
+  });
 }
 
 /** The same error with the operation and the file named, where they were not. Other errors pass through. */
 export function withPath(error: unknown, syscall: string | undefined, path: string): unknown {
   if (!(error instanceof StoreError) || error.path !== undefined || path === '') return error;
-  const named = new StoreError(error.code, { syscall: error.syscall ?? syscall, path, cause: error.cause });
+  const named = new StoreError(error.code, {
+    syscall: error.syscall ?? syscall,
+    path,
+    block: error.block,
+    cause: error.cause,
+  });
   const operation = error.syscall === undefined && syscall !== undefined ? `, ${syscall}` : '';
   named.message = `${error.message}${operation} '${path}'`;
   return named;
@@ -100,7 +112,7 @@ export function withPath(error: unknown, syscall: string | undefined, path: stri
 /** The same error with the operation named, where it was not. Other errors pass through. */
 export function withSyscall(error: unknown, syscall: string): unknown {
   if (!(error instanceof StoreError) || error.syscall !== undefined) return error;
-  const named = new StoreError(error.code, { syscall, path: error.path, cause: error.cause });
+  const named = new StoreError(error.code, { syscall, path: error.path, block: error.block, cause: error.cause });
   named.message = `${error.message}, ${syscall}`;
   return named;
 }
@@ -118,6 +130,12 @@ export function outOfRange(name: string, range: string, actual: unknown): RangeE
     `The value of "${name}" is out of range. It must be ${range}. Received ${String(actual)}`,
   );
   return Object.assign(error, { code: 'ERR_OUT_OF_RANGE' });
+}
+
+/** As `fs.readFile`: more than one buffer is to hold. */
+export function fileTooLarge(sizeBytes: number): RangeError {
+  const error = new RangeError(`File size (${sizeBytes}) is greater than 2 GiB`);
+  return Object.assign(error, { code: 'ERR_FS_FILE_TOO_LARGE' });
 }
 
 /** An error as structured-cloneable data. */

@@ -157,23 +157,45 @@ export class Allocator implements DurableListener {
    * with nothing changed, where the bitmap says that they are free already: what named them, or the bitmap, is damaged.
    */
   *free(task: Task, start: number, length: number): Routine<void> {
-    const group = groupOf(this.geometry, start);
+    const group = this.usedGroup(start, length);
     const first = start - groupStart(this.geometry, group);
-    if (group >= this.groups.initialised || first + length > groupLength(this.geometry, group)) {
-      throw corrupt('extent', start, `${length} blocks that lie in no group`);
-    }
     yield* this.changeBitmap(task, group, (bitmap) => {
-      const free = nextFree(bitmap, 0, first, first + length);
-      if (free < first + length) {
-        const detail = `block ${start + free - first} is free in it, and part of a file or a tree`;
-        throw corrupt('allocation bitmap', bitmapBlock(this.geometry, group), detail);
-      }
+      this.checkUsed(bitmap, start, length);
       markFree(bitmap, 0, first, length);
       this.groups.addFree(group, length);
       this.quarantine.add(task, group, start, length, this.journal.running);
     });
     count(task, Count.BlocksFreed, length);
     if (this.records.quarantined > this.quarantinedMax) this.journal.want(task);
+  }
+
+  /** Throws what `free` would throw for these blocks. */
+  *probe(task: Task, start: number, length: number): Routine<void> {
+    const frame = yield* this.groups.bitmap(task, this.usedGroup(start, length));
+    try {
+      this.checkUsed(this.groups.bitmapWords(frame), start, length);
+    } finally {
+      this.metadata.put(frame);
+    }
+  }
+
+  /** The group of blocks that are in use. */
+  private usedGroup(start: number, length: number): number {
+    const group = groupOf(this.geometry, start);
+    const end = groupStart(this.geometry, group) + groupLength(this.geometry, group);
+    if (group >= this.groups.initialised || start + length > end) {
+      throw corrupt('extent', start, `${length} blocks that lie in no group`);
+    }
+    return group;
+  }
+
+  private checkUsed(bitmap: Uint32Array, start: number, length: number): void {
+    const group = groupOf(this.geometry, start);
+    const first = start - groupStart(this.geometry, group);
+    const free = nextFree(bitmap, 0, first, first + length);
+    if (free === first + length) return;
+    const detail = `block ${start + free - first} is free in it, and part of a file or a tree`;
+    throw corrupt('allocation bitmap', bitmapBlock(this.geometry, group), detail);
   }
 
   /** Discards, and makes free again, what durable transactions freed. Commits call it; it waits for one in progress. */

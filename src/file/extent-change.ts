@@ -90,6 +90,20 @@ export function* grow(task: Task, engine: Engine, slot: Slot, sizeBytes: number)
   setSize(task, slot, sizeBytes);
 }
 
+/**
+ * Before the first step of a change that takes several: the extents of [first, end) can be read, so that damage and a
+ * failing device are met while there is nothing to be left half done.
+ */
+export function* probeExtents(task: Task, engine: Engine, slot: Slot, first: number, end: number): Routine<void> {
+  const mapLock = mapLockAt(engine.arena, slot);
+  yield* acquireShared(task, mapLock);
+  try {
+    yield* engine.extents.probe(task, slot, first, end);
+  } finally {
+    releaseShared(task, mapLock);
+  }
+}
+
 /** Frees the blocks of [first, end). The caller has dropped the pages, and keeps fills away. */
 export function* removeExtents(
   task: Task,

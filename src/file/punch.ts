@@ -22,7 +22,7 @@ import { allocateHoles } from './allocate.js';
 import { pinFilled, zeroEdge, zeroTail } from './edge.js';
 import type { Engine } from './engine.js';
 import { enterGrowing } from './enter.js';
-import { grow, pushSize, removeExtents, unwriteExtents } from './extent-change.js';
+import { grow, probeExtents, pushSize, removeExtents, unwriteExtents } from './extent-change.js';
 
 /** Makes the range read as zeros and gives its whole blocks back. The size stays. */
 export function* punchHole(
@@ -42,6 +42,7 @@ export function* punchHole(
     const first = pageAtOrAfter(positionBytes, blockBytes);
     // Behind the end of the file there are only zeros, so the last page goes whole where the range covers its bytes.
     const end = endBytes < size ? pageOf(endBytes, blockBytes) : pageAtOrAfter(endBytes, blockBytes);
+    if (first < end) yield* probeExtents(task, engine, slot, first, end);
     yield* invalidate(task, engine, slot, Operation.Punch, positionBytes, endBytes, first, end, size);
     if (first < end) yield* removeExtents(task, engine, slot, first, end, 'punch:removed');
     touchModified(task, slot);

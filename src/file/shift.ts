@@ -17,7 +17,7 @@ import { MAX_FILE_PAGES, type Slot } from '../units.js';
 import { writeBack } from './edge.js';
 import type { Engine } from './engine.js';
 import { enterResizing } from './enter.js';
-import { changeExtents, pushSize, removeExtents } from './extent-change.js';
+import { changeExtents, probeExtents, pushSize, removeExtents } from './extent-change.js';
 
 /** Removes the range and moves what follows down. Throws EINVAL when unaligned, or when it reaches the end of the file. */
 export function* collapseRange(
@@ -78,6 +78,7 @@ function checkAligned(syscall: string, positionBytes: number, lengthBytes: numbe
 
 /** Writes the pages from `moved` on back, pushes the size, and drops all pages from `first` on. */
 function* flushAndDrop(task: Task, engine: Engine, slot: Slot, first: number, moved: number): Routine<void> {
+  yield* probeExtents(task, engine, slot, first, MAX_FILE_PAGES);
   yield* writeBack(task, engine, slot, moved, MAX_FILE_PAGES);
   yield* pushSize(task, engine, slot);
   engine.guard.assertInvalidating(task, slot, Operation.Shift, first);

@@ -7,9 +7,10 @@
  * cursor into the sequence and is told when it is behind, once (Linux's errseq_t). An error that nobody has been told of
  * is told to those too who open the file later.
  */
-import { StoreError } from '../errors.js';
+import type { StoreError } from '../errors.js';
 import { isInodeDirty, sizeOf, slotAt } from '../inode/inode.js';
 import { CREDITS_UPDATE } from '../inode/inode-table.js';
+import type { PageCache } from '../pagecache/page-cache.js';
 import { writebackError } from '../pagecache/writeback.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
@@ -33,36 +34,35 @@ export class ErrorCursor {
   }
 
   /** The error that this open file has not been told of, or null. From then on it has been told. */
-  take(arena: Arena, slot: Slot, syscall: string): StoreError | null {
+  take(cache: PageCache, slot: Slot): StoreError | null {
+    const { arena } = cache;
     const at = slotAt(arena, slot);
     const sequence = Atomics.load(arena.words, at + Inode.ErrorSequence);
     if (sequence === this.sequence) return null;
     this.sequence = sequence;
     const errno = Atomics.or(arena.words, at + Inode.Error, SEEN) & ~SEEN;
-    const { code } = writebackError(errno);
-    const advice = code === 'EUCLEAN' ? "; run 'emmental check'" : '';
-    return new StoreError(code, { syscall, detail: `writing the file back failed; its pages are kept${advice}` });
+    return writebackError(cache, errno, 'writing the file back failed; its pages are kept');
   }
 }
 
 /** Data, size and times durable. Throws the errors of writeback since this cursor's last call. */
 export function* sync(task: Task, engine: Engine, slot: Slot, cursor: ErrorCursor): Routine<void> {
-  yield* writeData(task, engine, slot, cursor, 'sync');
+  yield* writeData(task, engine, slot, cursor);
   if (isInodeDirty(engine.arena, slot)) yield* updateRecord(task, engine, slot);
   yield* engine.journal.commit(task);
 }
 
 /** As `sync`, but times need not be. */
 export function* datasync(task: Task, engine: Engine, slot: Slot, cursor: ErrorCursor): Routine<void> {
-  yield* writeData(task, engine, slot, cursor, 'datasync');
+  yield* writeData(task, engine, slot, cursor);
   yield* engine.journal.commit(task);
 }
 
-function* writeData(task: Task, engine: Engine, slot: Slot, cursor: ErrorCursor, syscall: string): Routine<void> {
+function* writeData(task: Task, engine: Engine, slot: Slot, cursor: ErrorCursor): Routine<void> {
   const size = sizeOf(engine.arena, slot);
   const failure = yield* engine.cache.writeRange(task, slot, 0, MAX_FILE_PAGES, { wait: true });
   // The failure at hand is among what the cursor has been told of now.
-  const error = cursor.take(engine.arena, slot, syscall) ?? failure;
+  const error = cursor.take(engine.cache, slot) ?? failure;
   if (error !== null) throw error;
   yield* engine.inodes.advanceDiskSize(task, slot, size);
 }

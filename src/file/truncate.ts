@@ -18,7 +18,7 @@ import { type Frame, MAX_FILE_PAGES, pageAtOrAfter, pageOf, type Slot } from '..
 import { pinFilled, zeroEdge, zeroTail } from './edge.js';
 import type { Engine } from './engine.js';
 import { enterResizing } from './enter.js';
-import { changeExtents, removeExtents } from './extent-change.js';
+import { changeExtents, probeExtents, removeExtents } from './extent-change.js';
 
 /** Sets the size, down or up. Throws EFBIG. */
 export function* truncate(task: Task, engine: Engine, slot: Slot, sizeBytes: number): Routine<void> {
@@ -48,6 +48,7 @@ function* shorten(task: Task, engine: Engine, slot: Slot, sizeBytes: number): Ro
   const { blockBytes, cache } = engine;
   const from = sizeBytes % blockBytes;
   let edge = 0 as Frame;
+  yield* probeExtents(task, engine, slot, pageAtOrAfter(sizeBytes, blockBytes), MAX_FILE_PAGES);
   if (from !== 0) edge = yield* pinFilled(task, engine, slot, pageOf(sizeBytes, blockBytes));
   try {
     yield* resize(task, engine, slot, sizeBytes);

@@ -132,6 +132,28 @@ export class ExtentMap {
     }
   }
 
+  /**
+   * Reads every leaf that holds extents of [first, end), and the bitmaps of their blocks: throws here, rather than to those
+   * who have begun to free the range, what cannot be read or does not agree.
+   */
+  *probe(task: Task, slot: Slot, first: number, end: number): Routine<void> {
+    const { tree } = this;
+    const path = tree.path();
+    try {
+      for (let page = first; page < end; page = path.pageAfterLeaf()) {
+        yield* tree.seek(task, slot, page, path);
+        const words = path.words[path.depth];
+        const base = path.bases[path.depth];
+        for (let i = Math.max(path.index, 0); i < path.count(path.depth) && entryPage(words, base, i) < end; i++) {
+          if (entryEnd(words, base, i) <= first) continue;
+          yield* this.allocator.probe(task, entryBlock(words, base, i), entryLength(words, base, i));
+        }
+      }
+    } finally {
+      tree.release(path);
+    }
+  }
+
   /** Maps a hole to `length` blocks from `block`, joined with neighbours that fit. CREDITS_INSERT. */
   *insert(task: Task, slot: Slot, page: number, block: number, length: number, unwritten: boolean): Routine<void> {
     this.assertExclusive(task, slot);

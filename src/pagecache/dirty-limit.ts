@@ -48,7 +48,7 @@ export function* balanceDirty(cache: CacheParts, task: Task): Routine<void> {
     if (Atomics.load(words, Header.PagesDirty) <= limit) return;
     if ((yield* writeSome(cache, task, SHARE_PAGES)) > 0) continue;
     const errno = Atomics.load(words, Header.WritebackError);
-    if (errno !== 0) throw writebackError(errno);
+    if (errno !== 0) throw writebackError(cache, errno);
     yield task.wait(Header.WritebackWait, sequence, THROTTLE_MS);
   }
 }

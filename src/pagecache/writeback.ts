@@ -283,7 +283,7 @@ export function errorSince(cache: CacheParts, mapping: Slot, seen: number): Stor
   const { words, layout } = cache.arena;
   const at = layout.inodeRecords + mapping * Inode.Words;
   if (Atomics.load(words, at + Inode.ErrorSequence) === seen) return null;
-  return writebackError(Atomics.load(words, at + Inode.Error));
+  return writebackError(cache, Atomics.load(words, at + Inode.Error));
 }
 
 export function errorSequence(cache: CacheParts, mapping: Slot): number {
@@ -291,16 +291,19 @@ export function errorSequence(cache: CacheParts, mapping: Slot): number {
   return Atomics.load(words, layout.inodeRecords + mapping * Inode.Words + Inode.ErrorSequence);
 }
 
-/** A recorded errno as an error. */
-export function writebackError(errno: number): StoreError {
+/** A recorded errno as an error. Damage is named by its block: the last one that writeback met, in whatever file. */
+export function writebackError(cache: CacheParts, errno: number, what = 'writing dirty pages back failed'): StoreError {
   const code = errno === 28 ? 'ENOSPC' : errno === 30 ? 'EROFS' : errno === 117 ? 'EUCLEAN' : 'EIO';
-  return new StoreError(code, { detail: 'writing dirty pages back failed' });
+  if (code !== 'EUCLEAN') return new StoreError(code, { detail: what });
+  const block = cache.arena.unsigned[Header.DamagedBlock];
+  return new StoreError(code, { detail: `${what}: block ${block} is damaged; run 'emmental check'`, block });
 }
 
 /** Notes an error that the next sync of every open file of the mapping reports once. */
 function recordError(cache: CacheParts, mapping: Slot, error: StoreError): void {
   const { words, layout } = cache.arena;
   const at = layout.inodeRecords + mapping * Inode.Words;
+  if (error.block !== undefined) Atomics.store(words, Header.DamagedBlock, error.block);
   Atomics.store(words, at + Inode.Error, -error.errno);
   Atomics.add(words, at + Inode.ErrorSequence, 1);
   Atomics.store(words, Header.WritebackError, -error.errno);

@@ -27,6 +27,7 @@ import { type FileExtent, type FileSegment, type FileStat, statOf } from './stat
 import { type ReadStreamOptions, readStream, type WriteStreamOptions, webStream, writeStream } from './streams.js';
 import { APPEND_POSITION, type KeepSize, positiveRange } from './sync-file.js';
 import {
+  checkFileSize,
   checkRange,
   dataBytes,
   type FileData,
@@ -150,6 +151,7 @@ export class File {
     const encoding = typeof options === 'string' ? options : options?.encoding;
     const signal = typeof options === 'object' ? options?.signal : undefined;
     this.checkAccess('read', Access.Read);
+    checkFileSize(sizeOf(this.session.arena, this.slot));
     const pieces: Buffer[] = [];
     this.active += 1;
     try {

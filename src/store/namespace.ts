@@ -127,6 +127,8 @@ export class Namespace {
       slot = yield* this.inodeOf(task, ino);
       yield* journal.begin(task, NAME_REMOVE_CREDITS + CREDITS_ORPHAN + CREDITS_UPDATE);
       try {
+        // Its record first: what is in the transaction cannot become unreadable half-way.
+        yield* inodes.update(task, slot);
         yield* names.remove(task, name);
         touchChanged(task, slot);
         yield* inodes.markDeleted(task, slot);
@@ -156,13 +158,15 @@ export class Namespace {
       if (oldIno !== 0) replaced = yield* this.inodeOf(task, oldIno);
       yield* journal.begin(
         task,
-        NAME_REMOVE_CREDITS + NAME_INSERT_CREDITS + NAME_REPLACE_CREDITS + CREDITS_ORPHAN + 2 * CREDITS_UPDATE,
+        2 * NAME_REMOVE_CREDITS + NAME_INSERT_CREDITS + NAME_REPLACE_CREDITS + CREDITS_ORPHAN + 2 * CREDITS_UPDATE,
       );
       try {
-        // The insertion, which may fail for want of space, comes first: nothing is changed then.
+        // Records first, as in `unlink`; then the insertion, which may fail for want of space with nothing changed.
+        yield* inodes.update(task, slot);
+        if (replaced !== 0) yield* inodes.update(task, replaced);
         if (replaced === 0) yield* names.insert(task, to, ino);
         else yield* names.replace(task, to, ino);
-        yield* names.remove(task, from);
+        yield* this.removeOrUndo(task, from, to, oldIno);
         if (replaced !== 0) yield* inodes.markDeleted(task, replaced);
         touchChanged(task, slot);
         yield* inodes.update(task, slot);
@@ -173,6 +177,19 @@ export class Namespace {
       releaseExclusive(task, at);
       if (replaced !== 0) yield* inodes.release(task, replaced);
       if (slot !== 0) yield* inodes.release(task, slot);
+    }
+  }
+
+  /** Removes `from`; where a node beside it cannot be read, takes `to` back to what it stood for, and throws that. */
+  private *removeOrUndo(task: Task, from: Uint8Array, to: Uint8Array, oldIno: number): Routine<void> {
+    const { names } = this;
+    try {
+      yield* names.remove(task, from);
+    } catch (error) {
+      // Its leaf was just changed, and with it what a removal needs: this reads nothing.
+      if (oldIno === 0) yield* names.remove(task, to);
+      else yield* names.replace(task, to, oldIno);
+      throw error;
     }
   }
 

@@ -26,6 +26,7 @@ import type { Session } from './session.js';
 import { type FileExtent, type FileStat, statOf } from './stat.js';
 import { type ReadStreamOptions, readStream, type WriteStreamOptions, webStream, writeStream } from './streams.js';
 import {
+  checkFileSize,
   checkRange,
   dataBytes,
   lengthOf,
@@ -160,6 +161,7 @@ export class SyncFile {
   /** What is left of the file from its own position on. */
   readFile(options?: { encoding?: BufferEncoding | null } | BufferEncoding | null): Buffer | string {
     const encoding = typeof options === 'string' ? options : options?.encoding;
+    checkFileSize(this.stat().size);
     const pieces: Buffer[] = [];
     for (;;) {
       const left = Math.max(0, this.stat().size - this.position);

@@ -2,7 +2,7 @@
  * The arguments of read and write calls, in every form that Node's `FileHandle` takes, brought to one.
  */
 import { Buffer } from 'node:buffer';
-import { invalidArgType } from '../errors.js';
+import { fileTooLarge, invalidArgType } from '../errors.js';
 import { checkBuffer, checkBytes, checkExtentOfBuffer, checkPosition } from './arguments.js';
 
 /** One buffer's part in a read or write. `position` -1 means the handle's own. */
@@ -33,6 +33,13 @@ export interface WriteResult<B = ArrayBufferView> {
 }
 
 const DEFAULT_READ_BYTES = 16_384;
+/** What `fs` reads into one buffer at the most. */
+const FILE_BYTES_MAX = 2 ** 31 - 1;
+
+/** For `readFile`. ERR_FS_FILE_TOO_LARGE, as Node has it. */
+export function checkFileSize(sizeBytes: number): void {
+  if (sizeBytes > FILE_BYTES_MAX) throw fileTooLarge(sizeBytes);
+}
 
 function transferOf<B extends ArrayBufferView>(
   buffer: B,

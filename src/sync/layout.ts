@@ -104,6 +104,8 @@ export const enum Header {
   WritebackClock,
   /** Error (positive errno) of the last writeback, 0 when it succeeded. A hint: throttled writers give up on it. */
   WritebackError,
+  /** Block whose damage writeback met last: what an EUCLEAN of a later sync names. Unsigned. */
+  DamagedBlock,
   /** 1 while somebody waits for page frames and cannot write back himself; taken by the background thread. */
   FramesWanted,
   Words = 64,

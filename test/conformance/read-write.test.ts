@@ -187,6 +187,17 @@ conformance('read and write', (context) => {
     });
   });
 
+  it('refuses to read a file whole that no buffer holds, as fs does', async () => {
+    await context.withFile(async (file) => {
+      await file.truncate(2 ** 31);
+      const refused = await Promise.resolve()
+        .then(() => file.readFile())
+        .catch((error: unknown) => error);
+      expect(refused).toBeInstanceOf(RangeError);
+      expect(refused).toMatchObject({ code: 'ERR_FS_FILE_TOO_LARGE' });
+    });
+  });
+
   it('reads and writes whole files', async () => {
     await context.withFile(async (file) => {
       await file.writeFile('grüße');

@@ -40,10 +40,10 @@ describe('sync', () => {
     const eio = expect.objectContaining({ code: 'EIO' });
     world.run(world.engine.cache.writeRange(world.task, slot, 0, 10, { wait: true }));
     const late = world.cursor(slot);
-    expect(first.take(world.arena, slot, 'sync')).toEqual(eio);
-    expect(first.take(world.arena, slot, 'sync')).toBeNull();
-    expect(late.take(world.arena, slot, 'sync')).toEqual(eio);
-    expect(world.cursor(slot).take(world.arena, slot, 'sync')).toBeNull();
+    expect(first.take(world.engine.cache, slot)).toEqual(eio);
+    expect(first.take(world.engine.cache, slot)).toBeNull();
+    expect(late.take(world.engine.cache, slot)).toEqual(eio);
+    expect(world.cursor(slot).take(world.engine.cache, slot)).toBeNull();
     expect(() => synced(world, slot, second)).toThrow(eio);
     expect(world.engine.cache.dirtyPagesOf(slot)).toBe(3);
     expectBytes(world.read(slot, 0, 3 * B), pattern(1, 3 * B));
