@@ -41,8 +41,6 @@ import {
   writeTransfer,
 } from './transfer.js';
 
-const READ_FILE_BYTES = TRANSFER_BYTES;
-
 type EncodingOption = { encoding?: BufferEncoding | null; signal?: AbortSignal } | BufferEncoding | null;
 
 export class File {
@@ -158,7 +156,7 @@ export class File {
       for (let bytesRead = -1; bytesRead !== 0; ) {
         signal?.throwIfAborted();
         const left = Math.max(0, sizeOf(this.session.arena, this.slot) - this.position);
-        const piece = Buffer.allocUnsafeSlow(Math.min(READ_FILE_BYTES, left + 1));
+        const piece = Buffer.allocUnsafeSlow(Math.min(TRANSFER_BYTES, left + 1));
         bytesRead = await this.readOn(piece, 0, piece.byteLength);
         pieces.push(piece.subarray(0, bytesRead));
       }
