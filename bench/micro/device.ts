@@ -61,6 +61,7 @@ class DeviceCases {
   readonly figures: Figures = new Map();
   private readonly buffer = new Uint8Array(MIB);
   private readonly memory = alignedMemory(MIB);
+  private readonly cold = alignedMemory(CACHE_BYTES).fill(1);
   private readonly fd: number;
 
   constructor(
@@ -91,6 +92,8 @@ class DeviceCases {
           for (let i = 0; i < misses; i++) read(positions[at++ % positions.length]);
         });
     };
+    // Compiled before it is timed.
+    for (let i = 0; i < misses; i++) file.read(buffer, 0, PAGE_BYTES, positions[at++ % positions.length]);
     takeTurns(
       this.figures,
       turns,
@@ -117,6 +120,25 @@ class DeviceCases {
       ['sequential cold read, per MiB', coldRead],
       ['1 MiB O_DIRECT reads', bareRead],
     );
+    this.rotating('1 MiB O_DIRECT reads, cold memory', (memory, position) => readSync(fd, memory, 0, MIB, position));
+  }
+
+  /**
+   * The bare transfers once more with memory as large as the store's cache, used in turn: what the processor's caches give a
+   * single buffer, a page cache cannot have.
+   */
+  private rotating(name: string, transfer: (memory: Uint8Array, position: number) => void, end = () => {}): void {
+    const { cold } = this;
+    const run = this.stream((position) => {
+      const from = position % CACHE_BYTES;
+      transfer(cold.subarray(from, from + MIB), position);
+    }, end);
+    const turns: number[] = [];
+    for (let turn = 0; turn < this.sizes.turns; turn++) {
+      const { ns, operations } = run();
+      turns.push(ns / operations);
+    }
+    this.figures.set(name, median(turns));
   }
 
   sequentialWrites(): void {
@@ -133,6 +155,12 @@ class DeviceCases {
       ['1 MiB O_DIRECT writes', this.bareWrites()],
     );
     file.close();
+    const { fd } = this;
+    this.rotating(
+      '1 MiB O_DIRECT writes, cold memory',
+      (memory, position) => writeSync(fd, memory, 0, MIB, position),
+      () => fsyncSync(fd),
+    );
   }
 
   private bareWrites(): Turn {

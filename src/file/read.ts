@@ -150,7 +150,7 @@ function* fillFor(
     } else {
       total = Math.max(count, 1);
     }
-    yield task.point('readahead:planned');
+    if (task.stopsAtPoints) yield task.point('readahead:planned');
   }
   const taken = yield* guard.enter(task, slot, Operation.ReadMiss, index, index + total, held);
   let blocker: Frame;

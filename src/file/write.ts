@@ -63,7 +63,7 @@ export function* write(
     : yield* enterGrowing(task, engine, slot, Operation.Write, positionBytes, positionBytes + length);
   let written = 0;
   try {
-    yield task.point('write:locked');
+    if (task.stopsAtPoints) yield task.point('write:locked');
     const size = sizeOf(engine.arena, slot);
     const position = isAppend ? size : positionBytes;
     if (position >= engine.maxFileBytes) throw new StoreError('EFBIG', { syscall: 'write' });
@@ -127,7 +127,7 @@ class Writer {
       const frame = yield* this.lockedPage(index, coversPage);
       try {
         if (yield* this.back(frame, index)) {
-          yield task.point('write:page');
+          if (task.stopsAtPoints) yield task.point('write:page');
           this.copy(frame, bytes, from, n, start);
           cache.markDirty(task, slot, frame);
           if (at + n > size) setSize(task, slot, at + n);
@@ -158,7 +158,7 @@ class Writer {
     try {
       yield* batch.lock(cache, task, slot, index, Math.min(pages, this.runPage + this.run.length - index));
       if (batch.total === 0 || !this.isRunCurrent(index) || !this.backBatch(batch)) return 0;
-      yield task.point('write:page');
+      if (task.stopsAtPoints) yield task.point('write:page');
       this.copyBatch(batch, bytes, from);
       batch.commit(cache, task, slot);
       isDone = true;

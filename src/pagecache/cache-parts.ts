@@ -5,6 +5,7 @@
 import type { Device } from '../device/device.js';
 import type { Arena } from '../sync/arena.js';
 import type { Slot } from '../units.js';
+import type { BatchOwner } from './fill-batch.js';
 import type { Frames } from './frames.js';
 import type { Lookup } from './lookup.js';
 import type { Mappings } from './mapping.js';
@@ -20,7 +21,7 @@ export interface DirtyLimits {
   dirtyExpireMs: number;
 }
 
-export interface CacheParts {
+export interface CacheParts extends BatchOwner {
   readonly arena: Arena;
   readonly frames: Frames;
   readonly device: Device;

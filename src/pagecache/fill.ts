@@ -17,6 +17,7 @@ import { Count, count } from '../sync/statistics.js';
 import type { Frame, Slot } from '../units.js';
 import type { CacheParts } from './cache-parts.js';
 import { detach } from './drop.js';
+import { type FillBatch, keepBatch, takeBatch } from './fill-batch.js';
 import { BlockRun, RunKind } from './mapping-operations.js';
 import { assertTransition, PageFlag, Transition } from './page.js';
 
@@ -35,28 +36,6 @@ const READ_BYTES_MAX = 1024 * 1024;
 /** A fill locks at most this part of the cache: others, and the extent lookup, need frames meanwhile. */
 const SHARE_MAX = 32;
 
-/** The pages of one fill, in ascending order, and how far it got. */
-class Batch {
-  readonly frames: Int32Array;
-  readonly indices: Uint32Array;
-  /** Pages below it are up to date, unlocked and unpinned. */
-  done = 0;
-  total = 0;
-  created: Uint8Array;
-
-  constructor(size: number) {
-    this.frames = new Int32Array(size);
-    this.indices = new Uint32Array(size);
-    this.created = new Uint8Array(size);
-  }
-
-  push(frame: Frame, index: number, created: boolean): void {
-    this.frames[this.total] = frame;
-    this.indices[this.total] = index;
-    this.created[this.total++] = created ? 1 : 0;
-  }
-}
-
 /**
  * Fills what is missing of the pages [first, first + count), or less of it when frames are short; page `first` is always
  * seen to. Returns 0, or the first required page that somebody else has locked, pinned: the caller drops its lock, waits
@@ -70,13 +49,14 @@ export function* fill(
   pages: number,
   options: FillOptions = NO_OPTIONS,
 ): Routine<Frame> {
-  const batch = new Batch(Math.max(1, Math.min(pages, PAGES_MAX, Math.floor(cache.frames.frames / SHARE_MAX))));
+  const size = Math.max(1, Math.min(pages, PAGES_MAX, Math.floor(cache.frames.frames / SHARE_MAX)));
+  const batch = takeBatch(cache, size);
   let busy = 0 as Frame;
   if (task.yieldsAtLocks) yield task.point('lock:wanted');
   try {
     busy = yield* gather(cache, task, mapping, first, batch, options);
     if (batch.total > 0) {
-      yield task.point('fill:locked');
+      if (task.stopsAtPoints) yield task.point('fill:locked');
       while (batch.done < batch.total) yield* fillRun(cache, task, mapping, batch);
     }
   } catch (error) {
@@ -84,6 +64,7 @@ export function* fill(
     throw error;
   } finally {
     if (batch.done < batch.total) abandonRest(cache, task, mapping, batch);
+    keepBatch(cache, batch);
   }
   return busy;
 }
@@ -91,9 +72,9 @@ export function* fill(
 /** Fills one page that the caller has locked and pinned, for a write to part of it. On an error nothing has changed. */
 export function* fillLocked(cache: CacheParts, task: Task, mapping: Slot, frame: Frame, index: number): Routine<void> {
   const run = new BlockRun();
-  yield task.point('fill:locked');
+  if (task.stopsAtPoints) yield task.point('fill:locked');
   yield* cache.operationsOf(mapping).map(task, mapping, index, 1, run);
-  yield task.point('fill:mapped');
+  if (task.stopsAtPoints) yield task.point('fill:mapped');
   const frames = Int32Array.of(frame);
   yield* load(cache, task, mapping, run, frames, 0, 1);
   setBlock(cache, frame, run, 0);
@@ -109,14 +90,12 @@ function* gather(
   task: Task,
   mapping: Slot,
   first: number,
-  batch: Batch,
+  batch: FillBatch,
   options: FillOptions,
 ): Routine<Frame> {
   const { lookup, locks, reclaim, mappings } = cache;
-  const size = batch.frames.length;
+  const { size, spare, fresh } = batch;
   const required = options.required ?? size;
-  const spare = new Int32Array(size);
-  const fresh = new Int32Array(size);
   let spares = 0;
   let used = 0;
   let inserted = 0;
@@ -177,7 +156,7 @@ function hintsOf(options: FillOptions, index: number, isPrefetched: boolean): nu
 }
 
 /** Brings the batch's next run of pages up: as many as follow each other in the file and on the device. */
-function* fillRun(cache: CacheParts, task: Task, mapping: Slot, batch: Batch): Routine<void> {
+function* fillRun(cache: CacheParts, task: Task, mapping: Slot, batch: FillBatch): Routine<void> {
   const { frames, indices, done } = batch;
   const limit = Math.min(batch.total, done + Math.max(1, Math.floor(READ_BYTES_MAX / cache.frames.blockBytes)));
   let end = done + 1;
@@ -185,9 +164,9 @@ function* fillRun(cache: CacheParts, task: Task, mapping: Slot, batch: Batch): R
   const run = new BlockRun();
   yield* cache.operationsOf(mapping).map(task, mapping, indices[done], end - done, run);
   end = Math.min(end, done + run.length);
-  yield task.point('fill:mapped');
+  if (task.stopsAtPoints) yield task.point('fill:mapped');
   yield* load(cache, task, mapping, run, frames, done, end);
-  if (run.kind === RunKind.Written) yield task.point('fill:read');
+  if (run.kind === RunKind.Written && task.stopsAtPoints) yield task.point('fill:read');
   // Backwards: who waits for the first page finds the others up to date when it wakes, and does not sleep again for each.
   for (let i = end - 1; i >= done; i--) {
     setBlock(cache, frames[i] as Frame, run, i - done);
@@ -231,7 +210,7 @@ function setBlock(cache: CacheParts, frame: Frame, run: BlockRun, offset: number
   words[layout.pageRecords + frame * Page.Words + Page.Block] = block;
 }
 
-function abandonRest(cache: CacheParts, task: Task, mapping: Slot, batch: Batch): void {
+function abandonRest(cache: CacheParts, task: Task, mapping: Slot, batch: FillBatch): void {
   for (let i = batch.done; i < batch.total; i++) {
     const frame = batch.frames[i] as Frame;
     if (batch.created[i] === 1) detach(cache, task, mapping, frame, batch.indices[i]);

@@ -103,6 +103,7 @@ export class Frames {
 
   /** Views of the frames in order, adjacent ones merged: the buffers of one vectored read or write. */
   gather(frames: Int32Array, from: number, to: number): Uint8Array[] {
+    if (to - from === 1) return [this.bytes(frames[from] as Frame)];
     const buffers: Uint8Array[] = [];
     let start = from;
     for (let i = from + 1; i <= to; i++) {

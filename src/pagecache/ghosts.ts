@@ -69,7 +69,7 @@ export class Ghosts {
   }
 
   private setOf(mapping: Slot, index: number): number {
-    return this.at + ((hashOf(mapping, index) >>> 4) % this.sets) * WAYS;
+    return this.at + ((Math.imul(hashOf(mapping, index), 0x9e37_79b1) >>> 4) % this.sets) * WAYS;
   }
 }
 

@@ -240,9 +240,18 @@ export class Lookup {
   }
 }
 
-/** Mixes all bits of mapping and index into the low ones: strides of any power of two spread over all buckets. */
+/** Pages that follow each other in a file share a line of buckets, so many at most: 2 ** NEIGHBOUR_BITS. */
+const NEIGHBOUR_BITS = 4;
+const NEIGHBOURS = (1 << NEIGHBOUR_BITS) - 1;
+
+/**
+ * Mixes all bits of mapping and index into the low ones: strides of any power of two spread over all buckets. Of an aligned
+ * group of pages each has a bucket of its own, and all of them lie in one line of memory.
+ */
 export function hashOf(mapping: Slot, index: number): number {
-  let h = Math.imul(index, 0x9e37_79b1) ^ Math.imul(mapping + 1, 0x85eb_ca77);
+  let h = Math.imul(index >>> NEIGHBOUR_BITS, 0x9e37_79b1) ^ Math.imul(mapping + 1, 0x85eb_ca77);
   h = Math.imul(h ^ (h >>> 15), 0x2c1b_3c6d);
-  return h ^ (h >>> 13);
+  h ^= h >>> 13;
+  // The group's own bits turn its pages around, so that those of many groups with the same place in theirs spread too.
+  return h ^ (index & NEIGHBOURS);
 }

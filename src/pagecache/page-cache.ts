@@ -18,6 +18,7 @@ import type { CacheParts, DirtyLimits } from './cache-parts.js';
 import { BackgroundWriteback, balanceDirty, writeSome } from './dirty-limit.js';
 import { detach, drop, evictRange } from './drop.js';
 import { type FillOptions, fill, fillLocked } from './fill.js';
+import type { FillBatch } from './fill-batch.js';
 import type { Frames } from './frames.js';
 import { Lookup } from './lookup.js';
 import { Mappings } from './mapping.js';
@@ -46,6 +47,7 @@ export class PageCache implements CacheParts {
   operations: CacheOperations | null = null;
   /** Whether the last `findOrCreate` of this thread inserted the page. */
   created = false;
+  spareBatch: FillBatch | null = null;
   private readonly background = new BackgroundWriteback();
   private readonly words: Int32Array;
   private readonly records: number;

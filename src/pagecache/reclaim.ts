@@ -216,7 +216,7 @@ export class Reclaim {
     if (frozen === 0) return got;
     this.mappings.removeFrozen(task, victims, frozen);
     try {
-      yield task.point('reclaim:frozen');
+      if (task.stopsAtPoints) yield task.point('reclaim:frozen');
     } finally {
       for (let i = 0; i < frozen; i++) {
         const page = records + victims[i] * Page.Words;

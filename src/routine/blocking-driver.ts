@@ -27,7 +27,11 @@ export class BlockingDriver implements Driver {
   unpin: ((frame: number) => void) | null = null;
   private readonly words: Int32Array;
 
-  constructor(arena: Arena) {
+  /** `passesPoints`: false where somebody drives the routine by hand, from point to point. */
+  constructor(
+    arena: Arena,
+    readonly passesPoints = true,
+  ) {
     this.words = arena.words;
   }
 

@@ -8,7 +8,7 @@
 
 import type { Device } from '../device/device.js';
 import type { Arena } from '../sync/arena.js';
-import { Header, STATISTICS_COLUMNS, Thread } from '../sync/layout.js';
+import { Header, HeaderFlag, STATISTICS_COLUMNS, Thread } from '../sync/layout.js';
 import type { Lockdep } from '../sync/lockdep.js';
 import { exclusiveBlockedBy, sharedBlockedBy } from '../sync/rwsem-policy.js';
 import { Effect, EffectKind, IoKind } from './effect.js';
@@ -29,6 +29,8 @@ export interface Driver {
    * lock holds together. For drivers that try schedules; false by default.
    */
   readonly yieldsAtLocks?: boolean;
+  /** Schedule points that nobody holds need not be yielded: a yield costs as much as much else of a page's fill. */
+  readonly passesPoints?: boolean;
   /**
    * Gives back a page's pin on behalf of a thread that died with it; set once a page cache is there. Until then the dead
    * thread's slot stays taken.
@@ -55,6 +57,7 @@ export class Task {
   readonly exclusiveBlocked: number;
   readonly spinLimit: number;
   readonly yieldsAtLocks: boolean;
+  private readonly passesPoints: boolean;
   /** Words to wake once a queue lock is dropped (sync/wait-queue.ts). */
   readonly wakes: number[] = [];
   private readonly effect = new Effect();
@@ -76,6 +79,7 @@ export class Task {
     this.exclusiveBlocked = exclusiveBlockedBy(this.rwsemPolicy);
     this.spinLimit = driver.spinLimit ?? 0;
     this.yieldsAtLocks = driver.yieldsAtLocks ?? false;
+    this.passesPoints = driver.passesPoints ?? false;
   }
 
   /** Yield this to sleep until somebody wakes `word`, its value differs from `expected`, or the time is over. */
@@ -86,6 +90,11 @@ export class Task {
     e.expected = expected;
     e.timeoutMs = timeoutMs;
     return e;
+  }
+
+  /** Whether points are to be yielded: asked where they are passed for every page. */
+  get stopsAtPoints(): boolean {
+    return !this.passesPoints || (Atomics.load(this.words, Header.Flags) & HeaderFlag.Gates) !== 0;
   }
 
   /** `about`: the lock that is wanted, for those who look on. */

@@ -74,7 +74,7 @@ export function makeAllocWorld(device: Device, options: AllocWorldOptions = {}):
     geometry: superblock,
   };
   const parts = openParts(arena, device, shared);
-  return worldOf(parts, shared, attachThread(arena, new BlockingDriver(arena)), true);
+  return worldOf(parts, shared, attachThread(arena, new BlockingDriver(arena, false)), true);
 }
 
 /** Another task's view of the world; its own objects where `parts` are its own. */

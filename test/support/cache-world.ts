@@ -107,7 +107,7 @@ export class CacheWorld {
     this.cache = new PageCache(this.arena, this.frames, this.device, { dirtyRatio, dirtyExpireMs });
     this.mapping = new FakeMapping(span);
     this.cache.operations = { files: this.mapping, metadata: this.mapping };
-    this.driver = driver ?? new BlockingDriver(this.arena);
+    this.driver = driver ?? new BlockingDriver(this.arena, false);
     this.task = attachThread(this.arena, this.driver);
   }
 

@@ -85,7 +85,7 @@ export class ExtentWorld {
     for (let frame = this.frameCount; frame >= 1; frame--) this.freeFrames.push(frame as Frame);
     this.arena = makeArena({ verify: true });
     initInodeSlots(this.arena);
-    this.task = attachThread(this.arena, new BlockingDriver(this.arena));
+    this.task = attachThread(this.arena, new BlockingDriver(this.arena, false));
     const random = options.random ?? Math.random;
     const { parts } = this;
     parts.frames.blockBytes = this.blockBytes;

@@ -126,7 +126,7 @@ export class FileWorld {
   attach(): Actor {
     const { device, blockBytes } = this;
     const arena = new Arena(this.arena.buffer, this.arena.layout);
-    const driver = new BlockingDriver(arena);
+    const driver = new BlockingDriver(arena, false);
     if (this.random !== undefined) driver.random = this.random;
     const task = attachThread(arena, driver);
     const frames = new Frames(this.frames, blockBytes, arena.layout.frames);

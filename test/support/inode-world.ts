@@ -70,7 +70,7 @@ export class InodeWorld {
     initInodeSlots(arena);
     initJournal(arena);
     initAllocator(arena);
-    this.task = attachThread(arena, new BlockingDriver(arena));
+    this.task = attachThread(arena, new BlockingDriver(arena, false));
     this.frames = new Frames(Frames.allocate(frames, this.blockBytes), this.blockBytes, frames);
     this.cache = new PageCache(arena, this.frames, this.device);
     const commitBuffer = new SharedArrayBuffer(commitBlocks * this.blockBytes);
