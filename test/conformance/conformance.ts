@@ -16,6 +16,8 @@ export interface Options {
   sizeBytes?: number;
   open?: OpenOptions;
   faces?: FaceName[];
+  /** It comes to no lock of a scheme: under those that are tested in full only. */
+  isBesideLocks?: boolean;
 }
 
 const DEFAULT_SIZE_BYTES = 32 * 1024 * 1024;
@@ -103,7 +105,7 @@ export function conformance(title: string, suite: (context: Context) => void, op
   let run = 0;
   for (const scheme of testedSchemes) {
     for (const face of options.faces ?? FACES) {
-      if (face === 'asynchronous' && !isTestedInFull(scheme)) continue;
+      if ((face === 'asynchronous' || options.isBesideLocks === true) && !isTestedInFull(scheme)) continue;
       const number = run++;
       // Every scheme and every face meets both sizes: 4, 16, 16, 4 KiB.
       const blockBytes = BLOCK_BYTES[(number ^ (number >> 1)) & 1];

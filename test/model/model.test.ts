@@ -14,7 +14,7 @@ const SEED = Number(process.env.EMMENTAL_MODEL_SEED ?? Math.floor(Math.random() 
 const BLOCK_BYTES = [4096, 16_384, 65_536];
 
 /** Of a scheme that is not tested in full: one block size, and this part of the operations. */
-const SHARE = 1 / 8;
+const SHARE = 1 / 16;
 
 const cases = testedSchemes.map((scheme) => ({ name: scheme.name, isFull: isTestedInFull(scheme) }));
 const directory = temporaryDirectory(true);

@@ -13,7 +13,7 @@ import { BLOCK, HOLE, MissedBlock, NEIGHBOUR, OLD, Race } from './race.js';
 const REPETITIONS = Number(process.env['EMMENTAL_RACE_REPETITIONS'] ?? 20);
 const SAFE_REPETITIONS = 10;
 /** Under schemes that are not tested in full. */
-const FEW_REPETITIONS = 3;
+const FEW_REPETITIONS = 2;
 /** What is written over the stale page. */
 const OVER = 0x58;
 /** How long a thread that must wait is given to show that it does not. */
