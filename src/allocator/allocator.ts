@@ -11,13 +11,14 @@
  * 3. Freed blocks are neither reused nor discarded before the transaction that freed them is durable.
  * 4. Publishing what is not claimed is an assertion. Freeing what is not in use is EUCLEAN: the device may say so.
  *
- * Locks: Growth and AllocatorGroup (so: callers may hold an extent-map or the inode table lock), Quarantine for a
+ * Locks: Growth and AllocatorGroup (so: callers may hold an extent-map or the inode table lock), Checkpoint for a
  * release. A claim outside a handle may open one and may commit: no lock above a page lock may be held then.
  */
 import { assert } from '../assert.js';
 import { corrupt, StoreError } from '../errors.js';
 import { markFree, markUsed, nextFree, nextUsed } from '../format/bitmap.js';
 import { bitmapBlock, type Geometry, groupLength, groupOf, groupStart } from '../format/geometry.js';
+import { checkpointLock } from '../journal/checkpoint.js';
 import type { DurableListener, Journal } from '../journal/journal.js';
 import type { Metadata } from '../journal/metadata.js';
 import { type Routine, TIMED_OUT } from '../routine/effect.js';
@@ -25,7 +26,7 @@ import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
 import { GlobalLock, GROUP_LOCKS, Header, Mutex } from '../sync/layout.js';
 import { LockRank } from '../sync/lockdep.js';
-import { initMutex, lockMutex, unlockMutex } from '../sync/mutex.js';
+import { initMutex, lockMutex, tryLockMutex, unlockMutex } from '../sync/mutex.js';
 import { Count, count } from '../sync/statistics.js';
 import { Claims } from './claims.js';
 import { ExclusionRecords, initExclusions } from './exclusion-records.js';
@@ -51,7 +52,6 @@ const RECORD_WAIT_MS = 10_000;
 export function initAllocator(arena: Arena): void {
   const { locks } = arena.layout;
   initMutex(arena, locks + GlobalLock.Growth, LockRank.Growth);
-  initMutex(arena, locks + GlobalLock.Quarantine, LockRank.Commit);
   for (let i = 0; i < GROUP_LOCKS; i++)
     initMutex(arena, locks + GlobalLock.Groups + i * Mutex.Words, LockRank.AllocatorGroup);
   initExclusions(arena);
@@ -113,7 +113,7 @@ export class Allocator implements DurableListener {
       if (canCommit && (found === Found.NoRecord || commits < COMMITS_MAX)) {
         commits += 1;
         yield* this.journal.commit(task);
-        yield* this.releaseQuarantine(task);
+        yield* this.releaseQuarantine(task, true);
       } else if (found === Found.NoRecord && task.handleDepth === 0) {
         if ((yield task.wait(Header.ExclusionWait, wait, RECORD_WAIT_MS)) === TIMED_OUT) {
           throw new StoreError('ENOMEM', { detail: 'too many blocks are claimed and not yet written' });
@@ -198,11 +198,15 @@ export class Allocator implements DurableListener {
     throw corrupt('allocation bitmap', bitmapBlock(this.geometry, group), detail);
   }
 
-  /** Discards, and makes free again, what durable transactions freed. Commits call it; it waits for one in progress. */
-  *releaseQuarantine(task: Task): Routine<void> {
+  /**
+   * Discards, and makes free again, what durable transactions freed. Not while a checkpoint writes blocks in place: it may
+   * be about to write one that is freed here.
+   */
+  *releaseQuarantine(task: Task, waiting: boolean): Routine<void> {
     if (this.space.quarantined === 0) return;
-    const lock = this.arena.layout.locks + GlobalLock.Quarantine;
-    yield* lockMutex(task, lock);
+    const lock = checkpointLock(this.arena);
+    if (waiting) yield* lockMutex(task, lock);
+    else if (!tryLockMutex(task, lock)) return;
     try {
       const { durable, device } = this.journal;
       let released = 0;
@@ -234,7 +238,7 @@ export class Allocator implements DurableListener {
       if (this.space.reserve(task, pages, keep)) return true;
       if (commits === COMMITS_MAX || !this.space.wouldSuffice(task, pages, keep)) return false;
       yield* this.journal.commit(task);
-      yield* this.releaseQuarantine(task);
+      yield* this.releaseQuarantine(task, true);
     }
   }
 

@@ -10,7 +10,7 @@
  * 3. BlocksQuarantined is the sum of all runs. It and BlocksFree change together under the leaf mutex: their sum is the
  *    clear bits of all bitmaps whenever no handle is open.
  *
- * `add` in a handle; a release by one thread at a time, which holds the Quarantine mutex.
+ * `add` in a handle; a release by one thread at a time, which holds the Checkpoint mutex.
  */
 import { markUsed } from '../format/bitmap.js';
 import { reached } from '../journal/transaction-number.js';

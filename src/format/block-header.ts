@@ -90,9 +90,9 @@ export function headerGeneration(view: DataView, at: number): number {
   return view.getUint32(at + HeaderAt.Generation, true);
 }
 
-/** The CRC-32 of `bytes` with the four bytes at `fieldAt` taken as zero; `bytes` stay as they are. */
-export function checksumWithout(bytes: Uint8Array, fieldAt: number): number {
-  let sum = crc32(bytes.subarray(0, fieldAt));
+/** The CRC-32 of `bytes`, from `seed` on, with the four bytes at `fieldAt` taken as zero; `bytes` stay as they are. */
+export function checksumWithout(bytes: Uint8Array, fieldAt: number, seed = 0): number {
+  let sum = crc32(bytes.subarray(0, fieldAt), seed);
   sum = crc32(ZERO_FIELD, sum);
   return crc32(bytes.subarray(fieldAt + 4), sum);
 }

@@ -27,8 +27,14 @@ export const FIRST_BITMAP_BLOCK = 1;
 const SMALLEST_GROUP = 16;
 /** Smaller stores are refused: nothing would be left beside the metadata. */
 export const MIN_STORE_BLOCKS = 64;
-const JOURNAL_BYTES_MAX = 32 * MIB;
-const JOURNAL_BLOCKS_MIN = 16;
+/** By default a journal takes this part of the device, within bounds: the smaller one lets the largest handle fit. */
+const JOURNAL_SHARE = 32;
+const JOURNAL_BYTES_MAX = 64 * MIB;
+const JOURNAL_BLOCKS_SMALL = 128;
+/** On a device this small all other blocks fit a journal of half of it: no handle can need more. */
+const JOURNAL_HALF_EXTRA = 4;
+/** Any smaller one holds no handle of use; such journals are for tests. */
+export const JOURNAL_BLOCKS_MIN = 16;
 
 /** Blocks of which one bitmap block tells. */
 export function maxBlocksPerGroup(blockBytes: number): number {
@@ -51,9 +57,9 @@ export function geometryFor(
   if (blocks > blocksPerGroup && rest > 0 && rest < SMALLEST_GROUP) blocks -= rest;
   if (blocks < MIN_STORE_BLOCKS) return null;
   const journalBlocks = Math.min(
-    Math.max(JOURNAL_BLOCKS_MIN, Math.floor(blocks / 64)),
-    Math.floor(JOURNAL_BYTES_MAX / blockBytes),
-    Math.floor(blocksPerGroup / 2),
+    Math.max(leastJournalBlocks(blocks), Math.floor(blocks / JOURNAL_SHARE)),
+    Math.max(JOURNAL_BLOCKS_SMALL, Math.floor(JOURNAL_BYTES_MAX / blockBytes)),
+    Math.floor(blocksPerGroup / 2) + JOURNAL_HALF_EXTRA,
   );
   return {
     blockBytes,
@@ -63,6 +69,11 @@ export function geometryFor(
     journalStart: FIRST_BITMAP_BLOCK + 1,
     journalBlocks,
   };
+}
+
+/** The smallest journal with which a store of so many blocks can run all operations. */
+export function leastJournalBlocks(blocks: number): number {
+  return Math.min(JOURNAL_BLOCKS_SMALL, Math.ceil(blocks / 2) + JOURNAL_HALF_EXTRA);
 }
 
 /** Why the numbers cannot be a store's geometry, or null when they can. */
@@ -78,7 +89,8 @@ export function validateGeometry(g: Geometry): string | null {
   if (groups !== Math.ceil(blocks / blocksPerGroup)) return `${groups} groups`;
   if (groups > 1 && groupLength(g, groups - 1) < 2) return 'no room in the last group';
   const firstGroupEnd = Math.min(blocksPerGroup, blocks - 1);
-  if (journalStart <= FIRST_BITMAP_BLOCK || journalStart + journalBlocks > firstGroupEnd) {
+  const isInGroup = journalStart > FIRST_BITMAP_BLOCK && journalStart + journalBlocks <= firstGroupEnd;
+  if (!isInGroup || journalBlocks < JOURNAL_BLOCKS_MIN) {
     return `journal of ${journalBlocks} blocks at block ${journalStart}`;
   }
   return null;

@@ -57,7 +57,7 @@ export const enum SuperblockAt {
 export const SUPERBLOCK_BYTES = 4096;
 export const UUID_BYTES = 16;
 export const MAX_LABEL_BYTES = 64;
-export const VERSION_MAJOR = 1;
+export const VERSION_MAJOR = 2;
 export const VERSION_MINOR = 0;
 const MAGIC = new TextEncoder().encode('EMMENTAL');
 
@@ -213,9 +213,18 @@ export function verifySuperblock(bytes: Uint8Array, block: number): string | nul
   return null;
 }
 
+/** Why this code cannot tell what an intact superblock means, or null: it is of another format version. */
+export function versionProblem(s: Superblock): string | null {
+  if (s.versionMajor === VERSION_MAJOR) return null;
+  const which = s.versionMajor > VERSION_MAJOR ? 'newer' : 'older';
+  const own = `${VERSION_MAJOR}.${VERSION_MINOR}`;
+  return `the store has format version ${s.versionMajor}.${s.versionMinor}, ${which} than ${own}, which this code reads`;
+}
+
 /** Why an intact superblock describes no store that this code can open on a device of `deviceBytes`, or null. */
 export function validateSuperblock(s: Superblock, deviceBytes: number): string | null {
-  if (s.versionMajor !== VERSION_MAJOR) return `format version ${s.versionMajor}.${s.versionMinor} is not supported`;
+  const version = versionProblem(s);
+  if (version !== null) return version;
   const unknown = s.incompatible & ~KNOWN_INCOMPATIBLE;
   if (unknown !== 0) return `unknown incompatible features 0x${(unknown >>> 0).toString(16)}`;
   const geometry = validateGeometry(s);

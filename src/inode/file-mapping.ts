@@ -107,6 +107,7 @@ export class FileMapping implements MappingOperations {
       let count = run.length;
       yield* acquireExclusive(task, lock);
       try {
+        this.journal.orderData(task);
         if (run.kind === RunKind.Hole) count = yield* this.publishBlocks(task, slot, index, run, done);
         else yield* this.publishContent(task, slot, index, run);
         const end = (index + done + count) * this.blockBytes;

@@ -12,7 +12,7 @@
  */
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
-import { Inode, InodeFlag } from '../sync/layout.js';
+import { Inode, InodeFlag, Journal } from '../sync/layout.js';
 import { LockRank } from '../sync/lockdep.js';
 import { initRwsem } from '../sync/rwsem.js';
 import type { Slot } from '../units.js';
@@ -105,8 +105,15 @@ export function diskSizeOf(arena: Arena, slot: Slot): number {
   return arena.doubles[(slotAt(arena, slot) + Inode.DiskSize) / 2];
 }
 
-/** The caller holds the extent-map lock exclusive, and calls `InodeTable.update` in the same handle. */
+/**
+ * The caller holds the extent-map lock exclusive, and calls `InodeTable.update` in the same handle. What a larger size
+ * covers was written before, and must be durable first (`Journal.orderData`).
+ */
 export function setDiskSize(task: Task, slot: Slot, bytes: number): void {
+  const { words, layout } = task.arena;
+  if (bytes > diskSizeOf(task.arena, slot)) {
+    Atomics.store(words, layout.journal + Journal.Ordered, words[layout.journal + Journal.Running]);
+  }
   task.arena.doubles[(slotAt(task.arena, slot) + Inode.DiskSize) / 2] = bytes;
   markInodeDirty(task.arena, slot);
 }

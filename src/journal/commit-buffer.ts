@@ -1,29 +1,28 @@
 /**
- * The commit buffer: a transaction's blocks, copied out of their pages, on their way to the device.
+ * The commit buffer: a transaction's blocks, copied out of their pages, on their way to the log.
  *
  * The memory is shared by all threads and belongs to whoever holds the Commit mutex; the list of what lies in it is the
- * committing thread's own. A commit fills it (`take`, no handle open), seals the copies, and writes them; the log of a
- * later commit protocol goes between the last two, from the same list.
+ * committing thread's own. A commit fills it (`take`, no handle open), seals the copies, and appends them to the log.
  *
  * 1. A block taken is pinned in the cache and clean there: it can be read and dirtied again while its copy is written,
  *    but not evicted, so that nobody reads an old block from the device.
  * 2. Checksums are made in the copies alone. A cached page carries a valid one only as it came from the device.
- * 3. `finish` or `giveBack` ends every `take`: the first unpins, the second also makes the pages dirty again.
+ * 3. The copies are in order of their blocks, so that neighbours on the device are neighbours in the log.
+ * 4. `finish` or `giveBack` ends every `take`: the first hands the pins to those of logged pages, the second makes the
+ *    pages dirty again.
  */
 import { assert } from '../assert.js';
-import type { Device } from '../device/device.js';
 import { sealBlock } from '../format/block-header.js';
+import { SUPERBLOCK_BLOCK } from '../format/geometry.js';
 import { sealSuperblock } from '../format/superblock.js';
 import type { PageCache } from '../pagecache/page-cache.js';
-import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import { Inode, Page } from '../sync/layout.js';
 import { lockLeaf, unlockLeaf } from '../sync/leaf.js';
 import type { Frame, Slot } from '../units.js';
+import type { LoggedFrames } from './logged-frames.js';
 
 const METADATA = 0 as Slot;
-/** Buffers of one vectored write. */
-const VECTOR_MAX = 256;
 
 export class CommitBuffer {
   /** Blocks that fit. */
@@ -37,7 +36,6 @@ export class CommitBuffer {
 
   constructor(
     private readonly cache: PageCache,
-    private readonly device: Device,
     buffer: SharedArrayBuffer,
     private readonly blockBytes: number,
   ) {
@@ -51,12 +49,13 @@ export class CommitBuffer {
   take(task: Task, superblockCopy: number): void {
     assert(this.count === 0, 'a commit found blocks of another one in the commit buffer');
     this.gather(task);
-    const { frames } = this.cache;
+    const { cache } = this;
+    this.frames.subarray(0, this.count).sort((a, b) => cache.indexOf(a as Frame) - cache.indexOf(b as Frame));
     for (let i = 0; i < this.count; i++) {
       const frame = this.frames[i] as Frame;
-      this.slot(i).set(frames.bytes(frame));
-      this.blocks[i] = this.cache.indexOf(frame);
-      this.cache.clearDirty(task, METADATA, frame);
+      this.image(i).set(cache.frames.bytes(frame));
+      this.blocks[i] = cache.indexOf(frame);
+      cache.clearDirty(task, METADATA, frame);
     }
     if (superblockCopy !== 0) this.takeSuperblockCopy(superblockCopy);
   }
@@ -65,46 +64,48 @@ export class CommitBuffer {
   seal(transaction: number, nowMs: number): void {
     for (let i = 0; i < this.count; i++) {
       const block = this.blocks[i];
-      if (this.isSuperblock(i)) sealSuperblock(this.slot(i), block, transaction, nowMs);
-      else sealBlock(this.slot(i), block, transaction);
+      const isSuperblock = block === SUPERBLOCK_BLOCK || this.frames[i] === 0;
+      if (isSuperblock) sealSuperblock(this.image(i), block, transaction, nowMs);
+      else sealBlock(this.image(i), block, transaction);
     }
   }
 
-  /** Writes the copies where they belong, in order of their blocks, neighbours together. */
-  *writeInPlace(task: Task): Routine<void> {
-    const order = Array.from({ length: this.count }, (_, i) => i).sort((a, b) => this.blocks[a] - this.blocks[b]);
-    for (let from = 0; from < order.length; ) {
-      const first = this.blocks[order[from]];
-      const buffers: Uint8Array[] = [];
-      let to = from;
-      do {
-        buffers.push(this.slot(order[to]));
-        to += 1;
-      } while (to < order.length && buffers.length < VECTOR_MAX && this.blocks[order[to]] === first + to - from);
-      yield task.write(this.device, buffers, first * this.blockBytes);
-      from = to;
-    }
+  blockOf(i: number): number {
+    return this.blocks[i];
   }
 
-  /** The copies are durable: lets go of the pages. */
-  finish(task: Task): void {
-    for (let i = 0; i < this.count; i++) if (this.frames[i] !== 0) this.cache.unpin(this.frames[i] as Frame);
+  /** The copies from `from` to `to`, which lie behind each other. */
+  images(from: number, to: number): Uint8Array {
+    return this.bytes.subarray(from * this.blockBytes, to * this.blockBytes);
+  }
+
+  image(i: number): Uint8Array {
+    for (let next = this.slots.length; next <= i; next++) this.slots.push(this.images(next, next + 1));
+    return this.slots[i];
+  }
+
+  /** The copies are in the log, durably, as transaction `sequence` of it. */
+  finish(sequence: number, logged: LoggedFrames): void {
+    for (let i = 0; i < this.count; i++) if (this.frames[i] !== 0) logged.add(this.frames[i] as Frame, sequence);
     this.count = 0;
-    this.cache.reclaim.announce(task);
   }
 
   /**
-   * The copies did not reach the device: the pages are newer than it, and say so. But not those of blocks freed meanwhile:
+   * The copies did not reach the log: the pages are newer than it, and say so. But not those of blocks freed meanwhile:
    * they are detached, or about to be by who has them locked.
    */
   giveBack(task: Task): void {
     for (let i = 0; i < this.count; i++) {
       const frame = this.frames[i] as Frame;
-      if (frame === 0 || !this.cache.tryLockPage(task, frame)) continue;
-      if (!this.cache.isDetached(frame)) this.cache.markDirty(task, METADATA, frame);
-      this.cache.unlockPage(task, frame);
+      if (frame === 0) continue;
+      if (this.cache.tryLockPage(task, frame)) {
+        if (!this.cache.isDetached(frame)) this.cache.markDirty(task, METADATA, frame);
+        this.cache.unlockPage(task, frame);
+      }
+      this.cache.unpin(frame);
     }
-    this.finish(task);
+    this.count = 0;
+    this.cache.reclaim.announce(task);
   }
 
   /** Pins the dirty pages. They stay on the list until `clearDirty`: whoever adds to it needs a handle. */
@@ -123,23 +124,11 @@ export class CommitBuffer {
   }
 
   private takeSuperblockCopy(block: number): void {
-    let own = 0;
-    while (own < this.count && this.blocks[own] !== 0) own += 1;
-    assert(own < this.count && this.count < this.capacity, 'no superblock to copy, or no room for the copy');
-    this.slot(this.count).set(this.slot(own));
+    assert(this.count > 0 && this.blocks[0] === SUPERBLOCK_BLOCK, 'no superblock to copy');
+    assert(this.count < this.capacity, 'no room for the copy of the superblock');
+    this.image(this.count).set(this.image(0));
     this.blocks[this.count] = block;
     this.frames[this.count] = 0;
     this.count += 1;
-  }
-
-  private isSuperblock(i: number): boolean {
-    return this.blocks[i] === 0 || this.frames[i] === 0;
-  }
-
-  private slot(i: number): Uint8Array {
-    for (let next = this.slots.length; next <= i; next++) {
-      this.slots.push(this.bytes.subarray(next * this.blockBytes, (next + 1) * this.blockBytes));
-    }
-    return this.slots[i];
   }
 }

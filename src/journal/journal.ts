@@ -1,18 +1,15 @@
 /**
  * The journal: every change of metadata happens inside a handle of the running transaction, and a commit makes the
- * transaction durable as a whole. Any thread may call; a commit runs on whichever thread needs it first.
- *
- * A commit: hold new handles back, wait for the open ones, write the counters into the superblock's page, copy the dirty
- * metadata pages to the commit buffer, let handles go on; seal the copies, write them in place, flush; publish the
- * transaction as durable; discard and release what it freed. A log is to be written between sealing and writing in place.
+ * transaction durable as a whole. Any thread may call; a commit runs on whichever thread needs it first (commit.ts), a
+ * checkpoint on the background thread, or on a committer who finds no room in the log (checkpoint.ts).
  *
  * 1. A dirty page of the metadata mapping belongs to the running transaction; the snapshot leaves none dirty.
- * 2. Dirty blocks + credits of open handles + 1 for the superblock never exceed the commit buffer, and credits of open
- *    handles never exceed the free exclusion records: `begin` commits first where they would. A handle dirties at most its
- *    credits (asserted), and frees at most as many runs of blocks.
+ * 2. Dirty blocks + credits of open handles never exceed `capacity`, what a commit can copy and the log hold at once;
+ *    credits of open handles never exceed the free exclusion records, nor the room for revocations: `begin` commits first
+ *    where they would. A handle dirties at most its credits (asserted), and frees at most as many runs of blocks.
  * 3. Commits are serial (Commit mutex, tried, never waited for). Data written before `commit` was called are durable when
  *    it returns: it waits for a device flush that began after the call.
- * 4. The first failed commit stops the journal: pages stay dirty and readable, `begin` and `commit` throw EIO.
+ * 4. The first failed commit or checkpoint stops the journal: pages stay readable, `begin` and `commit` throw EIO.
  * 5. The superblock's copy in the last block is refreshed when the store's state changes (open, closed, error).
  *
  * No wake-up is lost. Starters sleep on Stopped = 1, which is stored before its waker wakes all. The committer sleeps on
@@ -20,63 +17,83 @@
  * mutex, and wakes. Who shares a commit reads Progress, then sees its transaction not durable, then fails to take the
  * Commit mutex: its holder increments Progress after releasing it, so after that reading.
  *
- * Locks: takes Commit and what the allocator's release takes; JournalState and Exclusions leaf mutexes. A handle counts as
- * a lock of rank JournalHandle. Nobody waits for a commit while holding anything above a page lock.
+ * Locks: takes Commit, Checkpoint, and what the allocator's release takes; JournalState and Exclusions leaf mutexes. A
+ * handle counts as a lock of rank JournalHandle. Nobody waits for a commit while holding anything above a page lock.
  */
 import { assert } from '../assert.js';
 import type { Device } from '../device/device.js';
 import { StoreError } from '../errors.js';
-import { DiskState, SuperblockAt } from '../format/superblock.js';
+import { DiskState, SuperblockAt, UUID_BYTES } from '../format/superblock.js';
 import { PageFlag } from '../pagecache/page.js';
 import type { PageCache } from '../pagecache/page-cache.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
-import { GlobalLock, Header, Thread, Journal as Word } from '../sync/layout.js';
+import { GlobalLock, Header, REVOKED_MAX, Thread, Journal as Word } from '../sync/layout.js';
 import { lockLeaf, unlockLeaf } from '../sync/leaf.js';
 import { LockMode, LockRank } from '../sync/lockdep.js';
 import { initMutex, tryLockMutex, unlockMutex } from '../sync/mutex.js';
 import { Count, count } from '../sync/statistics.js';
 import type { Frame, Slot } from '../units.js';
-import { CommitBuffer } from './commit-buffer.js';
-import { loadCounters, storeCounters } from './superblock-page.js';
+import { Checkpoint, initCheckpoint } from './checkpoint.js';
+import { Commit } from './commit.js';
+import { Log } from './log.js';
+import { handleBlocksMax, type LogShape, revokedMax, SUPERBLOCK_IMAGES } from './log-area.js';
+import { LoggedFrames } from './logged-frames.js';
+import { Revocations } from './revocations.js';
+import { loadCounters } from './superblock-page.js';
 import { next, reached } from './transaction-number.js';
 
 const METADATA = 0 as Slot;
 const EVERYBODY = Number.POSITIVE_INFINITY;
-/** Blocks of the commit buffer that no credit buys: the superblock and its copy. */
-const OVERHEAD_BLOCKS = 2;
 /** A transaction takes at most so many frames of the cache, since they cannot be evicted; small caches give more. */
 const FRAMES_SHARE = 4;
+/** A transaction of so many blocks may fill the log alone; larger ones leave half of it to the one before. */
 const CAPACITY_MIN = 128;
-const EIO = 5;
+/** Pages that are in the log and not in place cannot be evicted either: at this share of the frames they are written. */
+const LOGGED_SHARE = 8;
+/** The background thread empties the log when this part of it is in use, or of the frames' share. */
+const BACKGROUND_SHARE = 2;
 /** Claims hold at most one exclusion record in so many; the rest is for what handles free. */
 export const CLAIM_SHARE = 4;
 
 /** Told when a transaction is durable, by the thread that committed it, after it released the Commit mutex. */
 export interface DurableListener {
-  releaseQuarantine(task: Task): Routine<void>;
+  /** Without `waiting` it does nothing while somebody else is at it, or while a checkpoint is under way. */
+  releaseQuarantine(task: Task, waiting: boolean): Routine<void>;
 }
 
-/** Makes the journal's lock. Called once, by the opening thread, before the arena is shared. */
+/** What a thread needs of the journal beyond handles; made when the superblock has told where the log is. */
+interface Parts {
+  /** Blocks that the handles of one transaction may dirty, and may free. */
+  capacity: number;
+  revokedMax: number;
+  /** Credits that one handle may have: it must fit an empty transaction, and records for what it may free be there. */
+  creditsMax: number;
+  /** No handle can dirty more: there are no more blocks that may hold metadata. */
+  metadataBlocks: number;
+  log: Log;
+  logged: LoggedFrames;
+  commit: Commit;
+  checkpoint: Checkpoint;
+}
+
+/** Makes the journal's locks. Called once, by the opening thread, before the arena is shared. */
 export function initJournal(arena: Arena): void {
   initMutex(arena, arena.layout.locks + GlobalLock.Commit, LockRank.Commit);
+  initCheckpoint(arena);
 }
 
 export class Journal {
   /** The allocator. */
   listener: DurableListener | null = null;
-  /** Blocks that the handles of one transaction may dirty. */
-  readonly capacity: number;
-  /** Credits that one handle may have: it must fit an empty transaction, and records for what it may free be there. */
-  readonly creditsMax: number;
   private readonly words: Int32Array;
   /** Where the journal's words are, and the locks. */
   private readonly at: number;
   private readonly stateLock: number;
   private readonly commitLock: number;
-  /** This thread's view of the commit buffer; made at its first commit. */
-  private commits: CommitBuffer | null = null;
+  private readonly revocations: Revocations;
+  private made: Parts | null = null;
 
   constructor(
     readonly arena: Arena,
@@ -90,10 +107,17 @@ export class Journal {
     this.at = arena.layout.journal;
     this.stateLock = arena.layout.locks + GlobalLock.JournalState;
     this.commitLock = arena.layout.locks + GlobalLock.Commit;
-    const { exclusions, threads, frames } = arena.layout;
-    const room = Math.floor(buffer.byteLength / blockBytes) - OVERHEAD_BLOCKS;
-    this.capacity = Math.min(room, Math.max(CAPACITY_MIN, Math.floor(frames / FRAMES_SHARE)));
-    this.creditsMax = Math.min(this.capacity, exclusions - Math.ceil(exclusions / CLAIM_SHARE) - threads);
+    this.revocations = new Revocations(arena);
+  }
+
+  /** Blocks that the handles of one transaction may dirty. */
+  get capacity(): number {
+    return this.parts.capacity;
+  }
+
+  /** Credits that one handle may have. */
+  get creditsMax(): number {
+    return this.parts.creditsMax;
   }
 
   /**
@@ -136,12 +160,14 @@ export class Journal {
   }
 
   /** `begin` where nothing has to be waited for. */
-  tryBegin(task: Task, credits: number): boolean {
+  tryBegin(task: Task, wanted: number): boolean {
     if (task.handleDepth > 0) {
       task.handleDepth += 1;
       return true;
     }
-    assert(credits > 0 && credits <= this.creditsMax, `a handle of ${credits} credits; it may have ${this.creditsMax}`);
+    const { creditsMax, metadataBlocks } = this.parts;
+    const credits = Math.min(wanted, metadataBlocks);
+    assert(credits > 0 && credits <= creditsMax, `a handle of ${credits} credits; it may have ${creditsMax}`);
     const { words, at } = this;
     if (task.lockdep !== null) task.lockdep.acquire(LockRank.JournalHandle, at, LockMode.Shared, false);
     words[task.record + Thread.Handles] = 1;
@@ -178,7 +204,7 @@ export class Journal {
     task.noWriteback -= 1;
     if (task.lockdep !== null) task.lockdep.release(LockRank.JournalHandle, at);
     if (wakeCommitter) task.driver.wake(at + Word.Handles, 1);
-    if (Atomics.load(words, Header.MetadataDirty) * 2 > this.capacity) this.want(task);
+    if (Atomics.load(words, Header.MetadataDirty) * 2 > this.parts.capacity) this.want(task);
   }
 
   /** Makes a pinned metadata page part of the running transaction; before or after its change, inside the handle. */
@@ -193,6 +219,23 @@ export class Journal {
       task.handleDirtied <= task.handleCredits,
       `a handle of ${task.handleCredits} credits dirtied more blocks than that`,
     );
+  }
+
+  /** Inside the handle that frees a metadata block: images of it in the log must not be replayed. */
+  revoke(task: Task, block: number): void {
+    assert(task.handleDepth > 0, 'a block is revoked outside a transaction');
+    this.revocations.add(task, block);
+  }
+
+  /** A freed block's page is detached, and pinned by the caller. */
+  forget(frame: Frame): void {
+    this.parts.logged.forget(frame);
+  }
+
+  /** Inside a handle: what was written to the device so far must be durable before this transaction may be. */
+  orderData(task: Task): void {
+    assert(task.handleDepth > 0, 'data are ordered before no transaction');
+    Atomics.store(this.words, this.at + Word.Ordered, this.words[this.at + Word.Running]);
   }
 
   /**
@@ -210,8 +253,7 @@ export class Journal {
     const { words, at } = this;
     const running = Atomics.load(words, at + Word.Running);
     if (Atomics.exchange(words, at + Word.Wanted, running) === running) return;
-    Atomics.add(words, Header.WritebackWork, 1);
-    task.driver.wake(Header.WritebackWork, EVERYBODY);
+    this.wakeBackground(task);
   }
 
   /** Whether somebody asked for a commit that has not happened. */
@@ -219,7 +261,33 @@ export class Journal {
     return !reached(this.durable, Atomics.load(this.words, this.at + Word.Wanted));
   }
 
-  /** Writes the store's state into the superblock and its copy, durably. */
+  /** Writes what the log holds where it belongs, and empties it. Callers as of `commit`. Throws EIO once one failed. */
+  *checkpoint(task: Task): Routine<void> {
+    assert(task.handleDepth === 0, 'a checkpoint inside a handle');
+    this.throwIfFailed();
+    const { checkpoint, commit } = this.parts;
+    try {
+      yield* checkpoint.run(task);
+    } catch (error) {
+      commit.fail(error);
+      throw error;
+    }
+    if (this.listener !== null) yield* this.listener.releaseQuarantine(task, false);
+  }
+
+  /** Whether a checkpoint in the background is worth while. */
+  get wantsCheckpoint(): boolean {
+    const { log, logged } = this.parts;
+    return log.used * BACKGROUND_SHARE > log.area.length || logged.count * BACKGROUND_SHARE > this.loggedMax;
+  }
+
+  /** Blocks of the log, and those in use. */
+  get logBlocks(): { total: number; used: number } {
+    const { log } = this.parts;
+    return { total: log.area.length, used: log.used };
+  }
+
+  /** Writes the store's state into the superblock and its copy, durably and in place. */
   *setState(task: Task, state: DiskState): Routine<void> {
     yield* this.begin(task, 1);
     try {
@@ -230,6 +298,7 @@ export class Journal {
       this.end(task);
     }
     yield* this.commit(task);
+    yield* this.checkpoint(task);
   }
 
   /** Makes everything durable, and only then the store clean. No handle may follow. */
@@ -255,15 +324,17 @@ export class Journal {
   /** Under the JournalState lock. Claims of the moment, which take records without it, are at most one a thread. */
   private hasRoom(credits: number): boolean {
     const { words } = this;
+    const { capacity, revokedMax } = this.parts;
     const promised = words[this.at + Word.Credits] + credits;
-    if (Atomics.load(words, Header.MetadataDirty) + promised > this.capacity) return false;
+    if (Atomics.load(words, Header.MetadataDirty) + promised > capacity) return false;
+    if (words[this.at + Word.Revoked] + promised > revokedMax) return false;
     return Atomics.load(words, Header.ExclusionCount) - this.arena.layout.threads >= promised;
   }
 
   private *makeRoom(task: Task): Routine<void> {
     yield* this.commitThrough(task, this.running, Atomics.load(this.words, this.at + Word.FlushEnded));
     // The commit may have been another thread's, which is still busy with what it freed.
-    if (this.listener !== null) yield* this.listener.releaseQuarantine(task);
+    if (this.listener !== null) yield* this.listener.releaseQuarantine(task, true);
   }
 
   /** Commits, or shares others' commits and flushes, until the transaction and the flush of these numbers are done. */
@@ -271,6 +342,7 @@ export class Journal {
     assert(task.handleDepth === 0, 'a commit inside a handle waits for itself');
     if (task.lockdep !== null) task.lockdep.assertMayWait(LockRank.PageLock, 'a commit');
     const { words, at } = this;
+    const { commit } = this.parts;
     if (task.yieldsAtLocks) yield task.point('lock:wanted', this.commitLock);
     for (;;) {
       const progress = Atomics.load(words, at + Word.Progress);
@@ -282,90 +354,81 @@ export class Journal {
         continue;
       }
       try {
-        if (!reached(this.durable, transaction)) yield* this.commitRunning(task);
-        else if (!reached(Atomics.load(words, at + Word.FlushEnded), flush)) yield* this.flush(task);
+        if (!reached(this.durable, transaction)) yield* commit.run(task);
+        else if (!reached(Atomics.load(words, at + Word.FlushEnded), flush)) yield* commit.flush(task);
       } finally {
         unlockMutex(task, this.commitLock);
-        this.announce(task);
+        commit.announce(task);
       }
-      if (!isDurable && this.listener !== null) yield* this.listener.releaseQuarantine(task);
+      if (!isDurable) yield* this.afterCommit(task);
     }
   }
 
-  /** Under the Commit mutex. */
-  private *commitRunning(task: Task): Routine<void> {
-    const { words, at } = this;
-    this.commits ??= new CommitBuffer(this.cache, this.device, this.buffer, this.blockBytes);
-    const blocks = this.commits;
-    const transaction = words[at + Word.Running];
-    const number = words[at + Word.RunningHigh] * 2 ** 32 + (transaction >>> 0);
-    try {
-      yield* this.snapshot(task, blocks);
-      yield task.point('journal:snapshot');
-      if (blocks.count > 0) {
-        blocks.seal(number, task.driver.now());
-        yield* blocks.writeInPlace(task);
-        yield task.point('journal:written');
-        yield* this.flush(task);
-        count(task, Count.Commits);
-        count(task, Count.CommitBlocks, blocks.count);
-      }
-    } catch (error) {
-      Atomics.store(words, at + Word.Error, error instanceof StoreError ? -error.errno : EIO);
-      blocks.giveBack(task);
-      throw error;
-    }
-    blocks.finish(task);
-    Atomics.store(words, at + Word.Durable, transaction);
-    this.announce(task);
+  /** By the committer, when nobody waits for it any more. */
+  private *afterCommit(task: Task): Routine<void> {
+    const { logged } = this.parts;
+    if (logged.count > this.loggedMax) yield* this.checkpoint(task);
+    else if (this.listener !== null) yield* this.listener.releaseQuarantine(task, false);
+    if (this.wantsCheckpoint) this.wakeBackground(task);
   }
 
-  /** Copies the running transaction and starts the next one, while no handle is open. */
-  private *snapshot(task: Task, blocks: CommitBuffer): Routine<void> {
-    const { words, at } = this;
-    lockLeaf(task, this.stateLock);
-    Atomics.store(words, at + Word.Stopped, 1);
-    unlockLeaf(task, this.stateLock);
-    try {
-      yield task.point('journal:stopped');
-      for (;;) {
-        const open = Atomics.load(words, at + Word.Handles);
-        if (open === 0) break;
-        yield task.wait(at + Word.Handles, open);
-      }
-      this.startNext();
-      if (Atomics.load(words, Header.MetadataDirty) === 0) return;
-      storeCounters(task, this.cache.frames.view(this.superblockFrame));
-      this.cache.markDirty(task, METADATA, this.superblockFrame);
-      const isCopyWanted = Atomics.exchange(words, at + Word.CopyWanted, 0) !== 0;
-      blocks.take(task, isCopyWanted ? this.arena.unsigned[Header.Blocks] - 1 : 0);
-    } finally {
-      Atomics.store(words, at + Word.Stopped, 0);
-      task.driver.wake(at + Word.Stopped, EVERYBODY);
-    }
+  private wakeBackground(task: Task): void {
+    Atomics.add(this.words, Header.WritebackWork, 1);
+    task.driver.wake(Header.WritebackWork, EVERYBODY);
   }
 
-  private startNext(): void {
-    const { words, at } = this;
-    const running = next(words[at + Word.Running]);
-    if (running === 1) words[at + Word.RunningHigh] += 1;
-    Atomics.store(words, at + Word.Running, running);
-  }
-
-  /** Under the Commit mutex. */
-  private *flush(task: Task): Routine<void> {
-    const { words, at } = this;
-    const flush = Atomics.add(words, at + Word.FlushBegun, 1) + 1;
-    if (!this.device.readOnly) yield task.flush(this.device);
-    Atomics.store(words, at + Word.FlushEnded, flush | 0);
-  }
-
-  private announce(task: Task): void {
-    Atomics.add(this.words, this.at + Word.Progress, 1);
-    task.driver.wake(this.at + Word.Progress, EVERYBODY);
+  private get loggedMax(): number {
+    return Math.floor(this.arena.layout.frames / LOGGED_SHARE);
   }
 
   private throwIfFailed(): void {
     if (this.failed) throw new StoreError('EIO', { detail: 'the journal stopped after an error; reopen the store' });
+  }
+
+  private get parts(): Parts {
+    this.made ??= this.makeParts();
+    return this.made;
+  }
+
+  private makeParts(): Parts {
+    const { arena, cache, device, buffer, blockBytes } = this;
+    const shape = this.shape();
+    const log = new Log(arena, device, shape);
+    const { exclusions, threads, frames } = arena.layout;
+    const revoked = Math.min(REVOKED_MAX, revokedMax(log.area.length, blockBytes));
+    const fitting = handleBlocksMax(log.area.length, blockBytes, revoked);
+    const capacity = Math.min(
+      Math.floor(buffer.byteLength / blockBytes) - SUPERBLOCK_IMAGES,
+      Math.max(CAPACITY_MIN, Math.floor(frames / FRAMES_SHARE)),
+      Math.max(Math.min(fitting, CAPACITY_MIN), Math.floor(fitting / 2)),
+    );
+    const logged = new LoggedFrames(arena, cache);
+    const checkpoint = new Checkpoint(arena, cache, device, log, logged);
+    return {
+      capacity,
+      revokedMax: revoked,
+      creditsMax: Math.min(capacity, revoked, exclusions - Math.ceil(exclusions / CLAIM_SHARE) - threads),
+      metadataBlocks: shape.storeBlocks - shape.blocks,
+      log,
+      logged,
+      checkpoint,
+      commit: new Commit(cache, device, buffer, blockBytes, log, logged, this.revocations, checkpoint),
+    };
+  }
+
+  /** Where the log is, from the superblock's page. */
+  private shape(): LogShape {
+    const { superblockFrame } = this;
+    assert(superblockFrame !== 0, 'the journal is used before it has started');
+    const view = this.cache.frames.view(superblockFrame);
+    const uuid = new Uint8Array(UUID_BYTES);
+    for (let i = 0; i < UUID_BYTES; i++) uuid[i] = view.getUint8(SuperblockAt.Uuid + i);
+    return {
+      start: view.getUint32(SuperblockAt.JournalStart, true),
+      blocks: view.getUint32(SuperblockAt.JournalBlocks, true),
+      blockBytes: this.blockBytes,
+      uuid,
+      storeBlocks: view.getUint32(SuperblockAt.Blocks, true),
+    };
   }
 }

@@ -92,10 +92,23 @@ export class Metadata implements MappingOperations {
     this.cache.unpin(frame);
   }
 
-  /** Drops the page of a block that is being freed: it leaves the running transaction unwritten. Inside the handle. */
+  /**
+   * Drops the page of a block that is being freed: it leaves the running transaction unwritten, and what the log holds of
+   * it is revoked. Inside the handle.
+   */
   *forget(task: Task, block: number): Routine<void> {
+    const { cache, journal } = this;
     assert(task.handleDepth > 0, 'a metadata block is forgotten outside a transaction');
-    yield* this.cache.drop(task, METADATA, block, block + 1);
+    journal.revoke(task, block);
+    const frame = cache.findLocked(task, METADATA, block);
+    try {
+      yield* cache.drop(task, METADATA, block, block + 1);
+    } finally {
+      if (frame !== 0) {
+        journal.forget(frame);
+        cache.unpin(frame);
+      }
+    }
   }
 
   *map(_task: Task, _mapping: Slot, index: PageIndex, max: number, run: BlockRun): Routine<void> {

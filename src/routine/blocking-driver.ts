@@ -13,7 +13,8 @@ import type { Arena } from '../sync/arena.js';
 import { gateAt } from '../sync/gates.js';
 import { Gate, Header, HeaderFlag, Thread } from '../sync/layout.js';
 import { checkFence, reapIfDue, WAIT_SLICE_MS } from '../sync/threads.js';
-import { type Effect, EffectKind, IoKind, type Routine, TIMED_OUT, WOKEN } from './effect.js';
+import { transfer } from './device-effects.js';
+import { type Effect, EffectKind, type Routine, TIMED_OUT, WOKEN } from './effect.js';
 import type { Driver, Task } from './task.js';
 
 /** About two microseconds: as long as a writer copies a page or two. Longer burns what the holder could run on. */
@@ -99,23 +100,6 @@ function sleep(task: Task, word: number, expected: number, timeoutMs: number): n
     return TIMED_OUT;
   } finally {
     Atomics.store(words, record + Thread.WaitingOn, 0);
-  }
-}
-
-function transfer(effect: Effect): number {
-  const { device } = effect;
-  assert(device !== null, 'an I/O effect names its device');
-  switch (effect.io) {
-    case IoKind.Read:
-      return device.read(effect.buffers, effect.positionBytes);
-    case IoKind.Write:
-      return device.write(effect.buffers, effect.positionBytes);
-    case IoKind.Flush:
-      device.flush();
-      return 0;
-    case IoKind.Discard:
-      device.discard(effect.positionBytes, effect.lengthBytes);
-      return 0;
   }
 }
 

@@ -22,10 +22,12 @@ export const POINTS = [
   'shift:flushed', // collapse or insert wrote back and dropped the range, extents not yet shifted
   'journal:stopped', // a commit holds new handles back
   'journal:snapshot', // the transaction is copied, handles go on, nothing written yet
-  'journal:written', // blocks are written, not yet flushed
+  'journal:written', // the transaction is in the log, not yet flushed
   'lock:wanted', // a thread is about to take a lock, free or not, or to fill; only where the driver asks for it (Driver.yieldsAtLocks)
   'read:filled', // a reader or fault has given its fill lock back and has not looked the page up again; as above
   'read:page', // a reader comes to the next page of its range, and has not looked for it; as above
+  'checkpoint:scanned', // it is known what the log holds, nothing is written in place yet
+  'checkpoint:written', // blocks are in place, not flushed, and still in the log
 ] as const;
 
 export type PointName = (typeof POINTS)[number];

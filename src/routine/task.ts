@@ -6,12 +6,12 @@
  * that a task shares with others lies in its slot of the thread registry (sync/threads.ts); the fields here are its own.
  */
 
-import type { Device } from '../device/device.js';
 import type { Arena } from '../sync/arena.js';
 import { Header, HeaderFlag, STATISTICS_COLUMNS, Thread } from '../sync/layout.js';
 import type { Lockdep } from '../sync/lockdep.js';
 import { exclusiveBlockedBy, sharedBlockedBy } from '../sync/rwsem-policy.js';
-import { Effect, EffectKind, IoKind } from './effect.js';
+import { DeviceEffects } from './device-effects.js';
+import { type Effect, EffectKind } from './effect.js';
 import { type PointName, pointNumber } from './points.js';
 
 /** Time, chance and wake-ups reach the engine only through this, so that a schedule replays exactly. */
@@ -38,7 +38,7 @@ export interface Driver {
   unpin?: ((frame: number) => void) | null;
 }
 
-export class Task {
+export class Task extends DeviceEffects {
   /** Nested transaction handles; a task holds at most one, entered several times (journal/). */
   handleDepth = 0;
   /** Blocks that the open handle may dirty, and has newly dirtied. */
@@ -60,7 +60,6 @@ export class Task {
   private readonly passesPoints: boolean;
   /** Words to wake once a queue lock is dropped (sync/wait-queue.ts). */
   readonly wakes: number[] = [];
-  private readonly effect = new Effect();
 
   constructor(
     /** This task's slot in the thread registry. */
@@ -70,6 +69,7 @@ export class Task {
     /** Present in verify mode. */
     readonly lockdep: Lockdep | null,
   ) {
+    super();
     const { layout, words } = arena;
     this.words = words;
     this.record = layout.threadRecords + thread * Thread.Words;
@@ -112,33 +112,4 @@ export class Task {
     e.timeoutMs = timeoutMs;
     return e;
   }
-
-  read(device: Device, buffers: Uint8Array[], positionBytes: number): Effect {
-    return this.io(IoKind.Read, device, buffers, positionBytes, 0);
-  }
-
-  write(device: Device, buffers: Uint8Array[], positionBytes: number): Effect {
-    return this.io(IoKind.Write, device, buffers, positionBytes, 0);
-  }
-
-  flush(device: Device): Effect {
-    return this.io(IoKind.Flush, device, NO_BUFFERS, 0, 0);
-  }
-
-  discard(device: Device, positionBytes: number, lengthBytes: number): Effect {
-    return this.io(IoKind.Discard, device, NO_BUFFERS, positionBytes, lengthBytes);
-  }
-
-  private io(kind: IoKind, device: Device, buffers: Uint8Array[], positionBytes: number, lengthBytes: number): Effect {
-    const e = this.effect;
-    e.kind = EffectKind.Io;
-    e.io = kind;
-    e.device = device;
-    e.buffers = buffers;
-    e.positionBytes = positionBytes;
-    e.lengthBytes = lengthBytes;
-    return e;
-  }
 }
-
-const NO_BUFFERS: Uint8Array[] = [];

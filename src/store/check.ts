@@ -1,6 +1,8 @@
 /**
  * Verifies every structure of a store that nobody has open, straight from its device, and repairs it on request.
  *
+ * A store that was not closed is recovered first, and what its journal makes of it is checked: in memory, but for a repair.
+ *
  * What is verified: both superblocks and the store's state; header, checksum, place and content of every metadata block;
  * extent trees and the name tree in shape and order; that each block has one owner, and that the bitmaps say so; the inode
  * table and its lists; that every file has one name, and every name a file; sizes and counts. Data blocks are not read.
@@ -9,10 +11,14 @@
  * them. Memory: a bit a block of the groups in use, a few bytes an inode.
  */
 import type { Device } from '../device/device.js';
+import { StoreError } from '../errors.js';
+import { DiskState } from '../format/superblock.js';
+import { JOURNAL_DAMAGED } from '../journal/recovery.js';
 import { type CheckError, Findings } from './check/findings.js';
 import { type CheckCounts, Inspection } from './check/inspection.js';
 import { repairStore } from './check/repair.js';
 import { loadImage } from './check/superblock-check.js';
+import { type RecoveredStore, recoverStore } from './recover-store.js';
 
 export type { CheckCode, CheckError } from './check/findings.js';
 export type { CheckCounts } from './check/inspection.js';
@@ -33,28 +39,49 @@ export interface CheckReport {
   errorsOmitted: number;
   /** What a repair found, and what it did, a line each. Empty without `repair`, or when there was nothing to do. */
   repaired: string[];
+  /** Transactions that the journal held because the store was not closed: replayed, in memory only without `repair`. */
+  replayed: number;
   /** Null where no superblock was of use. */
   counts: CheckCounts | null;
 }
 
 export function checkDevice(device: Device, options: CheckOptions = {}): CheckReport {
   const findings = new Findings();
-  const image = loadImage(device, findings);
-  if (image === null) return reportOf(findings, null, []);
+  const now = options.now ?? Date.now();
+  const repair = options.repair === true;
+  const recovered = recoverInto(device, findings, now, repair);
+  const replayed = recovered?.recovery.transactions ?? 0;
+  const image = loadImage(recovered?.device ?? device, findings, recovered !== null);
+  if (image === null) return { ...reportOf(findings, null), replayed };
   const inspection = new Inspection(image, findings);
   const counts = inspection.counts(image);
-  if (options.repair !== true || findings.count === 0) return reportOf(findings, counts, []);
+  const isClosed = image.superblock.state === DiskState.Clean;
+  if (!repair || (findings.count === 0 && isClosed)) return { ...reportOf(findings, counts), replayed };
 
   const repaired: string[] = [];
-  const failed = repairStore(image, inspection, repaired, options.now ?? Date.now());
+  if (replayed > 0) repaired.push(`replayed ${replayed} transactions of the journal`);
+  const failed = repairStore(image, inspection, findings, repaired, now);
   const left = checkDevice(device);
   if (failed !== null) {
     left.errors.unshift({ code: 'REPAIR', message: `the repair was cut short: ${failed}` });
     left.clean = false;
   }
-  return { ...left, repaired: [...findings.errors.map((error) => `found: ${error.message}`), ...repaired] };
+  const found = findings.errors.map((error) => `found: ${error.message}`);
+  return { ...left, replayed, repaired: [...found, ...repaired] };
 }
 
-function reportOf(findings: Findings, counts: CheckCounts | null, repaired: string[]): CheckReport {
-  return { clean: findings.count === 0, errors: findings.errors, errorsOmitted: findings.omitted, repaired, counts };
+/** The store as its journal makes it, in memory unless it is being repaired; null, with findings, where it cannot. */
+function recoverInto(device: Device, findings: Findings, now: number, repair: boolean): RecoveredStore | null {
+  try {
+    return recoverStore(device, now, !repair || device.readOnly);
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    if (error.cause === JOURNAL_DAMAGED) findings.add('JOURNAL', error.message);
+    return null;
+  }
+}
+
+function reportOf(findings: Findings, counts: CheckCounts | null): CheckReport {
+  const { errors, omitted, count } = findings;
+  return { clean: count === 0, errors, errorsOmitted: omitted, repaired: [], replayed: 0, counts };
 }

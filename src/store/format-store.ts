@@ -21,6 +21,7 @@ import {
   validateGeometry,
 } from '../format/geometry.js';
 import { FIRST_FILE_INO, INODE_TABLE_INO, InodeRecord, RecordFlag, storeInodeRecord } from '../format/inode-record.js';
+import { HEAD_SLOTS, writeJournalHead } from '../format/journal-head.js';
 import { initNameNode } from '../format/name-node.js';
 import {
   DiskState,
@@ -47,7 +48,7 @@ export interface FormatOptions {
   /** At most 64 bytes of UTF-8. */
   label: string;
   dataChecksums: boolean;
-  /** Size of the journal's region; by default a 64th of the device, within bounds. */
+  /** Size of the journal's region; by default a 32nd of the device, within bounds. */
   journalBytes?: number;
   /** A multiple of 32; by default as many as a bitmap block tells of. Small groups are for tests. */
   blocksPerGroup?: number;
@@ -69,6 +70,7 @@ export function formatDevice(device: Device, options: FormatOptions): void {
   const nameRoot = geometry.journalStart + geometry.journalBlocks;
   writeFirstBitmap(blocks, buffer, geometry, nameRoot);
   writeEmptyRoot(blocks, buffer, nameRoot);
+  writeEmptyLog(blocks, buffer, geometry, options);
   device.flush();
   writeSuperblocks(blocks, buffer, superblockOf(geometry, nameRoot, options), options.now);
 }
@@ -103,8 +105,8 @@ function planGeometry(sizeBytes: number, options: FormatOptions): Geometry {
   const wrong = validateGeometry(geometry);
   if (wrong !== null) refuse(`impossible geometry: ${wrong}`);
   const room = Math.min(geometry.blocksPerGroup, geometry.blocks - 1) - geometry.journalStart - geometry.journalBlocks;
-  if (geometry.journalBlocks < 1 || room < MIN_STORE_BLOCKS / 4) {
-    refuse(`a journal of ${geometry.journalBlocks} blocks leaves no room in the first group, or is none`);
+  if (room < MIN_STORE_BLOCKS / 4) {
+    refuse(`a journal of ${geometry.journalBlocks} blocks leaves no room in the first group`);
   }
   return geometry;
 }
@@ -139,6 +141,21 @@ function writeEmptyRoot(blocks: DeviceBlocks, buffer: BlockBuffer, block: number
   initNameNode(buffer.bytes, 0, blocks.blockBytes, 0);
   sealBlock(buffer.bytes, block, 0);
   blocks.write(block, buffer);
+}
+
+/** Both heads, of an empty log. What the log's blocks hold is of no matter: checksums are seeded with the uuid. */
+function writeEmptyLog(blocks: DeviceBlocks, buffer: BlockBuffer, g: Geometry, options: FormatOptions): void {
+  for (let generation = 0; generation < HEAD_SLOTS; generation++) {
+    writeJournalHead(buffer.bytes, {
+      generation,
+      tailSequence: 1,
+      tailPosition: 0,
+      logBlocks: g.journalBlocks - HEAD_SLOTS,
+      uuid: options.uuid,
+      writtenMs: options.now,
+    });
+    blocks.write(g.journalStart + generation, buffer);
+  }
 }
 
 function superblockOf(geometry: Geometry, nameRoot: number, options: FormatOptions): Superblock {

@@ -1,5 +1,5 @@
 /**
- * A store's engine over a device, without the threads of an open store: reads the superblock, lays out the shared memory,
+ * A store's engine over a device, without the threads of an open store: recovers the store, lays out the shared memory,
  * attaches the calling thread, and takes it all down again.
  *
  * `openStore` mounts the host's device and starts the service; tests mount devices in memory, thousands of them, in
@@ -10,19 +10,11 @@ import { initAllocator } from '../allocator/allocator.js';
 import { allocateAligned, carveAligned } from '../device/aligned-memory.js';
 import type { Device } from '../device/device.js';
 import type { DeviceHandle } from '../device/open-device.js';
+import { OverlayDevice } from '../device/overlay-device.js';
 import { describeSignature, detectSignature } from '../device/signature.js';
-import { corrupt, StoreError } from '../errors.js';
+import { StoreError } from '../errors.js';
 import { type Geometry, SUPERBLOCK_BLOCK } from '../format/geometry.js';
-import {
-  DiskState,
-  hasSuperblockMagic,
-  mustOpenReadOnly,
-  readSuperblock,
-  SUPERBLOCK_BYTES,
-  type Superblock,
-  validateSuperblock,
-  verifySuperblock,
-} from '../format/superblock.js';
+import { DiskState, mustOpenReadOnly, SUPERBLOCK_BYTES, type Superblock } from '../format/superblock.js';
 import { initInodeSlots, METADATA_SLOT } from '../inode/inode.js';
 import { initJournal } from '../journal/journal.js';
 import { Frames } from '../pagecache/frames.js';
@@ -42,6 +34,7 @@ import {
 import { LockRank } from '../sync/lockdep.js';
 import { initMutex } from '../sync/mutex.js';
 import { initRwsem } from '../sync/rwsem.js';
+import { holdsStore, type RecoveredStore, recoverStore } from './recover-store.js';
 import { RequestRing } from './request-ring.js';
 import { makeHandle, Session, type StoreHandle } from './session.js';
 import { syncStore } from './sync-all.js';
@@ -70,12 +63,13 @@ export interface MountPlan {
 
 /**
  * The session of the thread that mounted. `shared` is the device for threads that make their own from the handle, null
- * where there are none. EINVAL for what is no store and for a cache too small, EUCLEAN for a damaged or not cleanly closed
- * store, EROFS.
+ * where there are none. A store that was not closed is recovered first. EINVAL for what is no store and for a cache too
+ * small, EUCLEAN for a damaged store or another format version, EROFS.
  */
 export function mount(device: Device, shared: DeviceHandle | null, plan: MountPlan, driver?: Driver): Session {
   const { path } = plan;
-  const superblock = loadSuperblock(path, device);
+  const store = recovered(device, plan, driver?.now() ?? Date.now());
+  const { superblock } = store;
   if (mustOpenReadOnly(superblock) && !plan.readOnly) {
     throw new StoreError('EROFS', {
       syscall: 'open',
@@ -101,10 +95,11 @@ export function mount(device: Device, shared: DeviceHandle | null, plan: MountPl
     commit: used?.commit ?? allocateAligned(plan.commitBytes).buffer,
     transfer: used?.transfer ?? RequestRing.allocateTransfer(plan.shape.requests),
     device: shared,
+    overlay: store.device instanceof OverlayDevice ? store.device.share() : null,
     geometry: geometryOf(superblock),
     limits: { dirtyRatio: plan.dirtyRatio, dirtyExpireMs: plan.dirtyExpireMs },
   });
-  const session = new Session(handle, 'owner', device, driver);
+  const session = new Session(handle, 'owner', store.device, driver);
   const { task, engine, journal } = session;
   journal.start(session.run('open', engine.cache.read(task, METADATA_SLOT, SUPERBLOCK_BLOCK)));
   session.run('open', engine.inodes.load(task));
@@ -125,26 +120,21 @@ export function unmount(session: Session): void {
   session.run('close', journal.close(task));
 }
 
-/** The verified superblock of a store that was closed cleanly. */
-function loadSuperblock(path: string, device: Device): Superblock {
-  const bytes = carveAligned(SUPERBLOCK_BYTES);
-  const count = device.sizeBytes >= SUPERBLOCK_BYTES ? device.read([bytes], 0) : 0;
-  if (count < SUPERBLOCK_BYTES || !hasSuperblockMagic(bytes)) {
+/** Brings the store to its last durable transaction; in memory only where it is mounted read-only. */
+function recovered(device: Device, plan: MountPlan, now: number): RecoveredStore {
+  const { path } = plan;
+  if (!holdsStore(device)) {
     const found = device.sizeBytes >= SUPERBLOCK_BYTES ? detectSignature(device) : null;
     const detail =
       found === null ? 'no Emmental store; format it first' : `no Emmental store but ${describeSignature(found)}`;
     throw new StoreError('EINVAL', { syscall: 'open', path, detail });
   }
-  const damage = verifySuperblock(bytes, 0);
-  if (damage !== null) throw corrupt('superblock', 0, damage);
-  const superblock = readSuperblock(new DataView(bytes.buffer, bytes.byteOffset, SUPERBLOCK_BYTES));
-  const refusal = validateSuperblock(superblock, device.sizeBytes);
-  if (refusal !== null) throw corrupt('superblock', 0, refusal);
-  if (superblock.state !== DiskState.Clean) {
-    const detail = `the store was not closed; run 'emmental check --repair ${path}'`;
+  const store = recoverStore(device, now, plan.readOnly);
+  if (store.superblock.state === DiskState.Error) {
+    const detail = `a repair of the store was cut short; run 'emmental check --repair ${path}'`;
     throw new StoreError('EUCLEAN', { syscall: 'open', path, detail });
   }
-  return superblock;
+  return store;
 }
 
 /** The handle, if its memory is laid out like that. */

@@ -55,8 +55,9 @@ interface Plan extends MountPlan {
 
 /**
  * Opens a store: on a regular file, a block device, or what an NBD server exports (`nbd://HOST:PORT/EXPORT`,
- * `nbds://…`, `nbd+unix:///EXPORT?socket=PATH`). EBUSY when it is open already, in any process; ENOENT; EINVAL for what is no store, a cache too small, or
- * an unknown or (without `unsafe`) unsafe scheme; EUCLEAN for a damaged or not cleanly closed one; EROFS. An open store keeps
+ * `nbds://…`, `nbd+unix:///EXPORT?socket=PATH`). EBUSY when it is open already, in any process; ENOENT; EINVAL for what is
+ * no store, a cache too small, or an unknown or (without `unsafe`) unsafe scheme; EUCLEAN for a damaged one, or one of
+ * another format version; EROFS. One that was not closed is recovered from its journal, with `readOnly` in memory only. An open store keeps
  * its process alive, as a listening server does, until it is closed.
  */
 export async function openStore(path: string, options: OpenOptions = {}): Promise<Store> {

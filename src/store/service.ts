@@ -1,9 +1,15 @@
 /**
  * What service threads do. Each is one long task of the store's Piscina pool (workers/service.ts) and blocks at will.
  *
+<<<<<<< HEAD
  * Two roles. `requests`: serves the opening thread's requests, first come first served, and reads ahead while there are
  * none. `background`: readahead, dirty pages over the background limit or too old, and the commit every
  * COMMIT_INTERVAL_MS; callers' requests cannot occupy it, so that a caller who waits for frames or for the journal is never waiting for its own kind. Nobody who holds
+=======
+ * Two roles. `requests`: serves the opening thread's requests, first come first served. `background`: readahead windows,
+ * dirty pages over the background limit or too old, the commit every COMMIT_INTERVAL_MS, and checkpoints of a log that fills; callers' requests cannot
+ * occupy it, so that a caller who waits for frames or for the journal is never waiting for its own kind. Nobody who holds
+>>>>>>> d50a017 (Keep a log on the device, and recover from it)
  * a lock waits for either (a holder does at once, itself, what it needs done), so neither role can take part in a cycle.
  *
  * A service thread ends when Header.ServiceStop is set, after the request at hand.
@@ -100,6 +106,7 @@ function serveBackground(session: Session): void {
       committedAt = now;
       commitQuietly(session);
     }
+    if (session.engine.journal.wantsCheckpoint) checkpointQuietly(session);
     if (written === 0) Atomics.wait(words, Header.WritebackWork, seen, IDLE_MS);
     seen = Atomics.load(words, Header.WritebackWork);
   }
@@ -148,5 +155,15 @@ function commitQuietly(session: Session): void {
     session.run('commit', engine.journal.commit(task));
   } catch {
     // The journal has latched the error: the next sync of anybody throws it.
+  }
+}
+
+function checkpointQuietly(session: Session): void {
+  const { task, engine } = session;
+  if (session.readOnly || engine.journal.failed) return;
+  try {
+    session.run('checkpoint', engine.journal.checkpoint(task));
+  } catch {
+    // As above.
   }
 }

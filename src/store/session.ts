@@ -9,6 +9,7 @@
 import type { Allocator } from '../allocator/allocator.js';
 import type { Device } from '../device/device.js';
 import { type DeviceHandle, deviceFromHandle } from '../device/open-device.js';
+import { OverlayDevice, type OverlayPieces } from '../device/overlay-device.js';
 import { StoreError, withSyscall } from '../errors.js';
 import type { Engine } from '../file/engine.js';
 import { HotPath } from '../file/hot-path.js';
@@ -48,6 +49,8 @@ export interface StoreHandle {
   readonly transfer: SharedArrayBuffer;
   /** Null where every thread brings its own device. */
   readonly device: DeviceHandle | null;
+  /** What recovery would have written to a read-only device. */
+  readonly overlay: OverlayPieces | null;
   readonly limits: DirtyLimits;
   readonly geometry: Geometry;
 }
@@ -61,9 +64,10 @@ export function makeHandle(parts: Omit<StoreHandle, 'emmental'>): StoreHandle {
   return { emmental: HANDLE_VERSION, ...parts };
 }
 
-function deviceOf({ device }: StoreHandle): Device {
+function deviceOf({ device, overlay }: StoreHandle): Device {
   if (device === null) throw new StoreError('EINVAL', { syscall: 'attach', detail: 'the handle names no device' });
-  return deviceFromHandle(device);
+  const below = deviceFromHandle(device);
+  return overlay === null ? below : new OverlayDevice(below, overlay);
 }
 
 /** Users' threads are refused while the store opens and closes; the store's own are not. */

@@ -4,8 +4,9 @@
  * One `SharedArrayBuffer`, seen as 32-bit words (atomics) and 64-bit floats (bytes, times). Regions follow each other in
  * the order of `layoutOf`; all start on a 64-byte line. Words are zero at first, and zero means "none" everywhere.
  *
- *   header │ gates │ threads │ ranges │ versions │ statistics │ page wait queues │ global locks │ journal │ inode hash
- *          │ inodes │ groups │ exclusions │ pins │ open files │ readahead │ requests │ page buckets │ page descriptors │ ghosts
+ *   header │ gates │ threads │ ranges │ versions │ statistics │ page wait queues │ global locks │ journal │ logged frames
+ *          │ revoked blocks │ inode hash │ inodes │ groups │ exclusions │ pins │ open files │ readahead │ requests
+ *          │ page buckets │ page descriptors │ ghosts
  *
  * Each region's enum below names its words. "Publishes" is the atomic operation after which other threads may rely on
  * the rest of the record.
@@ -287,8 +288,8 @@ export const enum GlobalLock {
   Commit = 12,
   /** Mutex of the superblock's growth fields (initialised groups). */
   Growth = 16,
-  /** Mutex of whoever discards and releases quarantined blocks. */
-  Quarantine = 20,
+  /** Mutex of whoever writes logged blocks in place, or discards and releases quarantined ones: never both at once. */
+  Checkpoint = 20,
   /** Leaf mutexes. */
   Reclaim = 32,
   InodeHash = 48,
@@ -336,8 +337,33 @@ export const enum Journal {
   CopyWanted,
   /** Frame of the superblock, pinned while the store is open. Constant. */
   SuperblockFrame,
-  Words = 32,
+  /** The running transaction's number where it must not become durable before all data written so far are; else older. */
+  Ordered,
+  /** Blocks that the running transaction revokes: entries of the region `revokedBlocks`. */
+  Revoked,
+  /** 1 once the log's words below are set, by the first commit. */
+  LogReady,
+  /** Where the next log transaction goes, and its number (low and high word). Under the Commit mutex. */
+  LogPosition,
+  LogSequence,
+  LogSequenceHigh,
+  /** Number of the last log transaction that is durable, low word. Written under the Commit mutex. */
+  LogDurable,
+  /** Blocks of the log in use: Atomics.add under the Commit mutex, Atomics.sub under the Checkpoint mutex. */
+  LogUsed,
+  /** The oldest log transaction that recovery needs: position and number; generation of the head that says so. Checkpoint mutex. */
+  TailPosition,
+  TailSequence,
+  TailSequenceHigh,
+  HeadGeneration,
+  HeadGenerationHigh,
+  /** Frames whose newest committed content lies in the log alone: those with a word in `loggedFrames`. Atomics.add. */
+  LoggedFrames,
+  Words = 48,
 }
+
+/** Blocks that one transaction may revoke, at the most. */
+export const REVOKED_MAX = 4096;
 
 /** An in-core inode and its mapping. Slot 0 is the metadata mapping. */
 export const enum Inode {
@@ -572,6 +598,10 @@ export interface Layout extends ArenaShape {
   pageWaits: number;
   locks: number;
   journal: number;
+  /** Word of frame f: low word of the last log transaction with its content, until that is in place; else 0. Exchange. */
+  loggedFrames: number;
+  /** Blocks revoked by the running transaction, REVOKED_MAX words. Under the JournalState leaf mutex. */
+  revokedBlocks: number;
   inodeBuckets: number;
   inodeBucketMask: number;
   inodeRecords: number;
@@ -614,6 +644,8 @@ export function layoutOf(shape: ArenaShape, gates: number): Layout {
   const pageWaits = region(PAGE_WAIT_QUEUES);
   const locks = region(GlobalLock.Words);
   const journal = region(Journal.Words);
+  const loggedFrames = region(shape.frames + 1);
+  const revokedBlocks = region(REVOKED_MAX);
   const inodeBucketCount = powerOfTwoAtLeast(shape.inodes);
   const inodeBuckets = region(inodeBucketCount);
   const inodeRecords = region(shape.inodes * Inode.Words);
@@ -639,6 +671,8 @@ export function layoutOf(shape: ArenaShape, gates: number): Layout {
     pageWaits,
     locks,
     journal,
+    loggedFrames,
+    revokedBlocks,
     inodeBuckets,
     inodeBucketMask: inodeBucketCount - 1,
     inodeRecords,

@@ -34,6 +34,10 @@ export const enum Count {
   BlocksFreed,
   AllocatorSearches,
   QuarantineFlushes,
+  /** Blocks written to the log, records included; checkpoints, and the blocks that they wrote in place. */
+  LogBlocks,
+  Checkpoints,
+  CheckpointBlocks,
   /** Acquisitions that waited, and how long: one column per LockRank from here on. */
   LockWaits = 32,
   LockWaitMs = 48,

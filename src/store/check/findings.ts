@@ -6,7 +6,9 @@ export type CheckCode =
   /** The superblock, or its copy, is damaged or says what cannot be. */
   | 'SUPERBLOCK'
   | 'SUPERBLOCK_COPY'
-  /** Not closed properly. */
+  /** The journal's head, or a transaction in its log. */
+  | 'JOURNAL'
+  /** Not closed properly, and not recovered. */
   | 'UNCLEAN'
   /** An earlier error was recorded. */
   | 'ERROR_STATE'

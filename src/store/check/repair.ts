@@ -13,7 +13,10 @@ import { StoreError } from '../../errors.js';
 import { BlockKind, sealBlock, writeHeader } from '../../format/block-header.js';
 import { bitmapBlock, SUPERBLOCK_BLOCK, superblockCopyBlock } from '../../format/geometry.js';
 import { DiskState, mustOpenReadOnly, SuperblockAt, sealSuperblock, writeSuperblock } from '../../format/superblock.js';
+import { discardLog } from '../../journal/recovery.js';
+import { DeviceEffects, runOnDevice } from '../../routine/device-effects.js';
 import type { BlockBuffer } from '../device-blocks.js';
+import { logShapeOf } from '../recover-store.js';
 import { Findings } from './findings.js';
 import { Inspection } from './inspection.js';
 import { repairFiles } from './repair-files.js';
@@ -23,10 +26,22 @@ import type { StoreImage } from './store-image.js';
 import type { TakeBlock } from './tree-writer.js';
 
 /** Appends what it did to `repaired`; returns why it stopped, or null when it went through. */
-export function repairStore(image: StoreImage, found: Inspection, repaired: string[], now: number): string | null {
+export function repairStore(
+  image: StoreImage,
+  found: Inspection,
+  findings: Findings,
+  repaired: string[],
+  now: number,
+): string | null {
   if (mustOpenReadOnly(image.superblock)) return 'the store has features that must not be written to';
   try {
+    if (findings.count === 0) {
+      writeState(image, DiskState.Clean, now);
+      repaired.push('marked the store clean');
+      return null;
+    }
     writeState(image, DiskState.Error, now);
+    if (findings.errors.some(({ code }) => code === 'JOURNAL')) discardJournal(image, repaired, now);
     const isTableNew = repairInodeTable(image, found.scan, takerOf(image, found), repaired);
     // What the table wrongly claimed is free to its owners again, and to be taken.
     const sound = isTableNew ? new Inspection(image, new Findings()) : found;
@@ -42,6 +57,12 @@ export function repairStore(image: StoreImage, found: Inspection, repaired: stri
     if (error instanceof StoreError) return error.message;
     throw error;
   }
+}
+
+/** What only the journal held is lost; the structures are put right as they lie on the device. */
+function discardJournal(image: StoreImage, repaired: string[], now: number): void {
+  runOnDevice(discardLog(new DeviceEffects(), image.blocks.device, logShapeOf(image.superblock), now));
+  repaired.push('discarded the journal');
 }
 
 /** Takes blocks that nobody owned when the store was inspected, first from groups that have a bitmap. */

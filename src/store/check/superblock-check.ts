@@ -1,7 +1,7 @@
 /**
  * The two superblocks: which one a check goes by, and what is wrong with either.
  *
- * The first is refreshed by every commit, the copy only when the store's state changes. So a copy that says "clean" is as
+ * The first is refreshed by every checkpoint, the copy only when the store's state changes. So a copy that says "clean" is as
  * good as the first; one that says "open" tells the geometry, but its roots may be old.
  */
 import type { Device } from '../../device/device.js';
@@ -21,8 +21,8 @@ import { BlockBuffer, DeviceBlocks } from '../device-blocks.js';
 import type { Findings } from './findings.js';
 import { StoreImage } from './store-image.js';
 
-/** The image to check, or null after findings where no superblock is of use. */
-export function loadImage(device: Device, findings: Findings): StoreImage | null {
+/** The image to check, or null after findings where no superblock is of use. `isRecovered`: its journal was replayed. */
+export function loadImage(device: Device, findings: Findings, isRecovered: boolean): StoreImage | null {
   const first = new BlockBuffer(SUPERBLOCK_BYTES);
   const wrong = readAt(device, first, 0) ?? verifySuperblock(first.bytes, SUPERBLOCK_BLOCK);
   if (wrong !== null) {
@@ -36,7 +36,7 @@ export function loadImage(device: Device, findings: Findings): StoreImage | null
     return null;
   }
   const image = imageOf(device, superblock, first);
-  addState(superblock, findings);
+  addState(superblock, findings, isRecovered);
   checkCopy(image, findings);
   return image;
 }
@@ -101,8 +101,8 @@ function imageOf(device: Device, superblock: Superblock, found: BlockBuffer): St
   return new StoreImage(new DeviceBlocks(device, superblock.blockBytes), superblock, buffer);
 }
 
-function addState(superblock: Superblock, findings: Findings): void {
-  if (superblock.state === DiskState.Open) findings.add('UNCLEAN', 'the store was not closed properly');
+function addState(superblock: Superblock, findings: Findings, isRecovered: boolean): void {
+  if (superblock.state === DiskState.Open && !isRecovered) findings.add('UNCLEAN', 'the store was not closed properly');
   if (superblock.state === DiskState.Error) findings.add('ERROR_STATE', 'an error was found while the store was open');
 }
 
