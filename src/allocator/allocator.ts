@@ -200,27 +200,44 @@ export class Allocator implements DurableListener {
 
   /**
    * Discards, and makes free again, what durable transactions freed. Not while a checkpoint writes blocks in place: it may
-   * be about to write one that is freed here.
+   * be about to write one that is freed here. Without `waiting`, who is at it goes over it once more in our stead.
    */
   *releaseQuarantine(task: Task, waiting: boolean): Routine<void> {
-    if (this.space.quarantined === 0) return;
+    const { words } = task;
     const lock = checkpointLock(this.arena);
+    if (this.space.quarantined === 0) return;
     if (waiting) yield* lockMutex(task, lock);
-    else if (!tryLockMutex(task, lock)) return;
-    try {
-      const { durable, device } = this.journal;
-      let released = 0;
-      for (const group of this.quarantine.takeGroups(task)) {
-        if (device.canDiscard) {
-          const ranges = yield* this.quarantine.durableRanges(task, group, durable);
-          for (const range of ranges) yield* this.discard(task, range);
-        }
-        released += yield* this.quarantine.release(task, group, durable);
+    else if (!this.tryRelease(task, lock)) return;
+    for (;;) {
+      // Taken before the durable transactions are looked at: what becomes durable later sets it again.
+      Atomics.store(words, Header.QuarantineMissed, 0);
+      try {
+        yield* this.releaseDurable(task);
+      } finally {
+        unlockMutex(task, lock);
       }
-      if (released > 0) count(task, Count.QuarantineFlushes);
-    } finally {
-      unlockMutex(task, lock);
+      if (Atomics.load(words, Header.QuarantineMissed) === 0 || !tryLockMutex(task, lock)) return;
     }
+  }
+
+  /** Takes the mutex, or leaves word for its holder, who looks for it when he has given the mutex back. */
+  private tryRelease(task: Task, lock: number): boolean {
+    if (tryLockMutex(task, lock)) return true;
+    Atomics.store(task.words, Header.QuarantineMissed, 1);
+    return tryLockMutex(task, lock);
+  }
+
+  private *releaseDurable(task: Task): Routine<void> {
+    const { durable, device } = this.journal;
+    let released = 0;
+    for (const group of this.quarantine.takeGroups(task)) {
+      if (device.canDiscard) {
+        const ranges = yield* this.quarantine.durableRanges(task, group, durable);
+        for (const range of ranges) yield* this.discard(task, range);
+      }
+      released += yield* this.quarantine.release(task, group, durable);
+    }
+    if (released > 0) count(task, Count.QuarantineFlushes);
   }
 
   /** A device that will not discard keeps the old content, which nobody can read: no reason to fail anything. */

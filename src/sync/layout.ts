@@ -109,6 +109,8 @@ export const enum Header {
   DamagedBlock,
   /** 1 while somebody waits for page frames and cannot write back himself; taken by the background thread. */
   FramesWanted,
+  /** 1 where somebody had quarantined blocks to release while another held the Checkpoint mutex. */
+  QuarantineMissed,
   Words = 64,
 }
 

@@ -4,6 +4,8 @@ import { describe, expect, it } from 'vitest';
 import * as blockHeader from '#dist/src/format/block-header.js';
 import * as extentNode from '#dist/src/format/extent-node.js';
 import * as inodeRecord from '#dist/src/format/inode-record.js';
+import * as journalHead from '#dist/src/format/journal-head.js';
+import * as journalRecord from '#dist/src/format/journal-record.js';
 import * as nameNode from '#dist/src/format/name-node.js';
 import * as superblock from '#dist/src/format/superblock.js';
 
@@ -72,6 +74,10 @@ const structures: Structure[] = [
   { section: 'Extent tree', table: 1, codec: extentNode, offsets: 'ExtentEntryAt', start: 0, end: ENTRY_BYTES },
   { section: 'Name tree', table: 0, codec: nameNode, offsets: 'NameNodeAt', start: HEADER_BYTES },
   { section: 'Name tree', table: 1, codec: nameNode, offsets: 'NameCellAt', start: 0 },
+  { section: 'Journal', table: 0, codec: journalHead, offsets: 'JournalHeadAt', start: 0 },
+  { section: 'Journal', table: 1, codec: journalRecord, offsets: 'JournalRecordAt', start: 0 },
+  { section: 'Journal', table: 2, codec: journalRecord, offsets: 'DescriptorEntryAt', start: 0, end: 12 },
+  { section: 'Journal', table: 3, codec: journalRecord, offsets: 'CommitAt', start: 32 },
 ];
 
 describe('the format document', () => {

@@ -20,7 +20,7 @@ const DEVICE_BYTES = 256 * 1024 * 1024;
 function sample(changes: Partial<Superblock> = {}): Superblock {
   return {
     ...geometryFor(DEVICE_BYTES, 4096)!,
-    versionMajor: 1,
+    versionMajor: 2,
     versionMinor: 0,
     incompatible: 0,
     readOnlyCompatible: 0,
@@ -137,7 +137,8 @@ describe('superblock', () => {
   });
 
   it.each<[string, Partial<Superblock>, RegExp]>([
-    ['another version', { versionMajor: 2 }, /version 2\.0/],
+    ['a newer version', { versionMajor: 3 }, /version 3\.0, newer than 2\.0/],
+    ['an older version', { versionMajor: 1 }, /version 1\.0, older than 2\.0/],
     ['an unknown feature', { incompatible: 0x8000_0000 }, /features 0x80000000/],
     ['an odd block size', { blockBytes: 4097 }, /block size 4097/],
     ['a block size out of range', { blockBytes: 2048 }, /block size 2048/],

@@ -69,7 +69,7 @@ export class TestImage {
 
   constructor(files: FileSpec[], options: ImageOptions = {}) {
     this.device = formatted(options);
-    const found = loadImage(this.device, new Findings());
+    const found = loadImage(this.device, new Findings(), false);
     if (found === null) throw new Error('the formatted device has no superblock');
     this.store = found;
     this.buffer = found.buffer();

@@ -26,6 +26,7 @@ import { Header } from '#dist/src/sync/layout.js';
 import { attachThread } from '#dist/src/sync/threads.js';
 import { type AllocParts, openParts, type SharedParts } from './alloc-parts.mjs';
 import { makeArena } from './arena.js';
+import { recoveredView, recoverInPlace } from './recovered.js';
 
 export const BLOCK_BYTES = 4096;
 
@@ -53,7 +54,7 @@ export function formatForTest(device: Device, blocksPerGroup: number): void {
     blockBytes: BLOCK_BYTES,
     label: 'test',
     dataChecksums: false,
-    journalBytes: 16 * BLOCK_BYTES,
+    journalBytes: Math.min(128, blocksPerGroup / 2) * BLOCK_BYTES,
     blocksPerGroup,
     now: 1,
     uuid: new Uint8Array(16),
@@ -63,6 +64,7 @@ export function formatForTest(device: Device, blocksPerGroup: number): void {
 /** Opens the store on a formatted device. */
 export function makeAllocWorld(device: Device, options: AllocWorldOptions = {}): AllocWorld {
   const { frames = 128, commitBlocks = 66, exclusions = 256, threads = 8 } = options;
+  recoverInPlace(device);
   const superblock = superblockOn(device, 0);
   const arena = makeArena({ frames, groups: superblock.groups, exclusions, threads, blockBytes: BLOCK_BYTES });
   arena.unsigned[Header.Blocks] = superblock.blocks;
@@ -108,7 +110,13 @@ export function attachTask(world: AllocWorld, driver: Driver): Task {
   return attachThread(world.arena, driver);
 }
 
+/** The block as recovery would make it: what is durable, whether in the log or in place. */
 export function readBlock(device: Device, block: number): Uint8Array {
+  return readInPlace(recoveredView(device), block);
+}
+
+/** The block as it lies on the device. */
+export function readInPlace(device: Device, block: number): Uint8Array {
   const bytes = new Uint8Array(BLOCK_BYTES);
   device.read([bytes], block * BLOCK_BYTES);
   return bytes;
@@ -124,9 +132,10 @@ export function superblockOn(device: Device, block: number): Superblock {
 /** Blocks in use according to the bitmaps on the device, fixed ones left out. */
 export function usedOn(device: Device, geometry: Geometry): Set<number> {
   const used = new Set<number>();
+  const recovered = recoveredView(device);
   const initialised = superblockOn(device, 0).groupsInitialised;
   for (let group = 0; group < initialised; group++) {
-    const bytes = readBlock(device, bitmapBlock(geometry, group));
+    const bytes = readInPlace(recovered, bitmapBlock(geometry, group));
     const reason = verifyBlock(bytes, bitmapBlock(geometry, group), BlockKind.Bitmap);
     if (reason !== null) throw new Error(`bitmap of group ${group}: ${reason}`);
     const words = new Uint32Array(bytes.buffer);

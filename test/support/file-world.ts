@@ -41,6 +41,7 @@ import { initRwsem } from '#dist/src/sync/rwsem.js';
 import { attachThread } from '#dist/src/sync/threads.js';
 import { type Frame, MAX_FILE_PAGES, type Slot } from '#dist/src/units.js';
 import { makeArena } from './arena.js';
+import { recoverInPlace } from './recovered.js';
 
 export interface WorldOptions {
   scheme?: SchemeName;
@@ -90,6 +91,7 @@ export class FileWorld {
     this.commit = new SharedArrayBuffer(512 * blockBytes);
     this.device = device ?? new MemoryDevice(blocks * blockBytes);
     if (device === undefined) format(this.device, blockBytes, options.blocksPerGroup);
+    recoverInPlace(this.device);
     const superblock = this.superblock();
     this.arena = makeArena({
       verify: options.verify ?? true,
@@ -242,7 +244,7 @@ export class FileWorld {
 function format(device: MemoryDevice, blockBytes: number, blocksPerGroup?: number): void {
   const uuid = new Uint8Array(16);
   const groups = blocksPerGroup === undefined ? {} : { blocksPerGroup };
-  const journalBytes = 8 * blockBytes;
+  const journalBytes = Math.min(128, (blocksPerGroup ?? 256) / 2) * blockBytes;
   formatDevice(device, { blockBytes, label: '', dataChecksums: false, now: 0, uuid, journalBytes, ...groups });
 }
 

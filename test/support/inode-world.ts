@@ -26,6 +26,7 @@ import { acquireExclusive, acquireShared, initRwsem, releaseExclusive, releaseSh
 import { attachThread } from '#dist/src/sync/threads.js';
 import type { Slot } from '#dist/src/units.js';
 import { makeArena } from './arena.js';
+import { recoverInPlace } from './recovered.js';
 
 export interface InodeWorldOptions {
   blocks?: number;
@@ -60,6 +61,7 @@ export class InodeWorld {
     const { blocks = 4096, frames = 512, inodes = 64, exclusions = 1024, commitBlocks = 400, verify = true } = options;
     this.blockBytes = options.blockBytes ?? 4096;
     this.device = options.device ?? formatted(blocks, this.blockBytes, options.blocksPerGroup);
+    recoverInPlace(this.device);
     this.superblock = superblockOn(this.device);
     const { groups } = this.superblock;
     const arena = makeArena({ frames, inodes, groups, exclusions, threads: 8, blockBytes: this.blockBytes, verify });
