@@ -32,3 +32,27 @@ export function carveAligned(lengthBytes: number): Uint8Array {
   slab = slab.subarray(taken);
   return carved;
 }
+
+/** Memory that was given back, for whoever borrows next. One list a thread: modules are not shared. */
+const spares: Uint8Array<SharedArrayBuffer>[] = [];
+const SPARES_MAX = 8;
+
+/**
+ * `lengthBytes` of such memory for a while; its content is whatever it was. Making memory costs system calls and address
+ * space that only the garbage collector gives back, so what is needed again and again is borrowed.
+ */
+export function borrowAligned(lengthBytes: number): Uint8Array<SharedArrayBuffer> {
+  for (let i = 0; i < spares.length; i++) {
+    if (spares[i].buffer.byteLength < lengthBytes) continue;
+    const [spare] = spares.splice(i, 1);
+    return new Uint8Array(spare.buffer, 0, lengthBytes);
+  }
+  return allocateAligned(lengthBytes);
+}
+
+/** Gives borrowed memory back: no view of it may be used any more. */
+export function returnAligned(memory: Uint8Array<SharedArrayBuffer>): void {
+  spares.push(memory);
+  spares.sort((a, b) => a.buffer.byteLength - b.buffer.byteLength);
+  if (spares.length > SPARES_MAX) spares.shift();
+}

@@ -41,8 +41,8 @@ import type { Scenario, ScenarioFile } from './scenario.js';
 import { OWNER_CLAIM, OWNER_METADATA, SimulatedDevice } from './simulated-device.js';
 import { FIRST_GENERATION, PAGE_BYTES, stampBytes, WORDS_PER_PAGE } from './stamp.js';
 
-const BLOCKS = 96;
-const JOURNAL_BLOCKS = 8;
+const BLOCKS = 128;
+const JOURNAL_BLOCKS = 68;
 const FRAMES = 40;
 const COMMIT_BLOCKS = 256;
 const START_MS = 1_700_000_000_000;

@@ -62,7 +62,11 @@ export class Checkpoint {
     const last = log.durable;
     if (last < log.tail.sequence) return;
     const scan = new LogScan(task, device, log.area, log.tail);
-    yield* scan.run(last, false);
+    try {
+      yield* scan.run(last, false);
+    } finally {
+      scan.close();
+    }
     if (scan.end.sequence !== last + 1) throw log.damaged(scan.end.sequence);
     const images = scan.live();
     yield task.point('checkpoint:scanned');

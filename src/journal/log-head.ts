@@ -3,7 +3,7 @@
  * device alone, or a checkpoint, under the Checkpoint mutex.
  */
 
-import { allocateAligned } from '../device/aligned-memory.js';
+import { borrowAligned, returnAligned } from '../device/aligned-memory.js';
 import type { Device } from '../device/device.js';
 import { HEAD_SLOTS, type JournalHead, readJournalHead, writeJournalHead } from '../format/journal-head.js';
 import type { DeviceEffects } from '../routine/device-effects.js';
@@ -19,21 +19,29 @@ export interface Heads {
 
 export function* readHeads(io: DeviceEffects, device: Device, area: LogArea): Routine<Heads> {
   const { blockBytes, shape } = area;
-  const bytes = allocateAligned(blockBytes);
+  const bytes = borrowAligned(blockBytes);
   const heads: Heads = { head: null, damage: [] };
-  for (let slot = 0; slot < HEAD_SLOTS; slot++) {
-    const done = yield io.read(device, [bytes], area.headBytesAt(slot));
-    const found = done < blockBytes ? 'past the end of the device' : readJournalHead(bytes, shape.uuid, area.length);
-    if (typeof found === 'string') heads.damage.push(`block ${shape.start + slot}: ${found}`);
-    else if (heads.head === null || found.generation > heads.head.generation) heads.head = found;
+  try {
+    for (let slot = 0; slot < HEAD_SLOTS; slot++) {
+      const done = yield io.read(device, [bytes], area.headBytesAt(slot));
+      const found = done < blockBytes ? 'past the end of the device' : readJournalHead(bytes, shape.uuid, area.length);
+      if (typeof found === 'string') heads.damage.push(`block ${shape.start + slot}: ${found}`);
+      else if (heads.head === null || found.generation > heads.head.generation) heads.head = found;
+    }
+  } finally {
+    returnAligned(bytes);
   }
   return heads;
 }
 
 /** Writes the head to the slot of its generation, durably. What went to the device before is durable first. */
 export function* writeHead(io: DeviceEffects, device: Device, area: LogArea, head: JournalHead): Routine<void> {
-  const bytes = allocateAligned(area.blockBytes);
-  writeJournalHead(bytes, head);
-  yield io.write(device, [bytes], area.headBytesAt(head.generation % HEAD_SLOTS));
+  const bytes = borrowAligned(area.blockBytes);
+  try {
+    writeJournalHead(bytes, head);
+    yield io.write(device, [bytes], area.headBytesAt(head.generation % HEAD_SLOTS));
+  } finally {
+    returnAligned(bytes);
+  }
   yield io.flush(device);
 }

@@ -1,9 +1,9 @@
 /**
- * Reads the log's blocks in large pieces. One reader, one thread; the memory is its own.
+ * Reads the log's blocks in large pieces. One reader, one thread; the memory is its own until `close`.
  *
  * The first piece is small, since most logs are found empty; they grow while they are asked for in order.
  */
-import { allocateAligned } from '../device/aligned-memory.js';
+import { borrowAligned, returnAligned } from '../device/aligned-memory.js';
 import type { Device } from '../device/device.js';
 import { StoreError } from '../errors.js';
 import type { DeviceEffects } from '../routine/device-effects.js';
@@ -15,7 +15,7 @@ const PIECE_BYTES = MIB;
 const FIRST_PIECE_BLOCKS = 8;
 
 export class LogReader {
-  private readonly bytes: Uint8Array;
+  private readonly bytes: Uint8Array<SharedArrayBuffer>;
   private readonly blocksMax: number;
   private first = 0;
   private count = 0;
@@ -27,7 +27,7 @@ export class LogReader {
     private readonly area: LogArea,
   ) {
     this.blocksMax = Math.max(1, Math.min(Math.floor(PIECE_BYTES / area.blockBytes), area.length));
-    this.bytes = allocateAligned(this.blocksMax * area.blockBytes);
+    this.bytes = borrowAligned(this.blocksMax * area.blockBytes);
     this.pieceBlocks = Math.min(FIRST_PIECE_BLOCKS, this.blocksMax);
   }
 
@@ -55,5 +55,9 @@ export class LogReader {
   view(position: number): DataView {
     const { bytes, area } = this;
     return new DataView(bytes.buffer, bytes.byteOffset + (position - this.first) * area.blockBytes, area.blockBytes);
+  }
+
+  close(): void {
+    returnAligned(this.bytes);
   }
 }

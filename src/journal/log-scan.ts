@@ -79,6 +79,11 @@ export class LogScan {
     }
   }
 
+  /** Gives the reader's memory back; nothing can be read any more. */
+  close(): void {
+    this.reader.close();
+  }
+
   /** What is to be replayed, in order of blocks. */
   live(): LogImage[] {
     const live: LogImage[] = [];

@@ -4,7 +4,7 @@
  *
  * Under the Commit mutex.
  */
-import { allocateAligned } from '../device/aligned-memory.js';
+import { borrowAligned, returnAligned } from '../device/aligned-memory.js';
 import type { Device } from '../device/device.js';
 import {
   beginRecord,
@@ -50,25 +50,35 @@ export class LogWriter {
     position: number,
   ): Routine<void> {
     const { area } = this;
-    this.begin(area.transactionLength(copies.count, revoked.length) - copies.count, sequence, position);
-    this.addImages(copies);
-    this.addRevocations(revoked);
-    this.addCommit(copies.count);
+    const records = area.transactionLength(copies.count, revoked.length) - copies.count;
+    const memory = borrowAligned(records * area.blockBytes);
+    try {
+      this.begin(memory, sequence, position);
+      this.addImages(copies);
+      this.addRevocations(revoked);
+      this.addCommit(copies.count);
+      yield* this.writePieces(task, position);
+    } finally {
+      this.pieces = [];
+      returnAligned(memory);
+    }
+  }
+
+  private *writePieces(task: Task, position: number): Routine<void> {
+    const { area, device, pieces } = this;
     const toEnd = (area.length - position) * area.blockBytes;
-    const { pieces } = this;
-    this.pieces = [];
     if (this.length * area.blockBytes <= toEnd) {
-      yield task.write(this.device, pieces, area.bytesAt(position));
+      yield task.write(device, pieces, area.bytesAt(position));
       return;
     }
     const [first, second] = split(pieces, toEnd);
-    yield task.write(this.device, first, area.bytesAt(position));
-    yield task.write(this.device, second, area.bytesAt(0));
+    yield task.write(device, first, area.bytesAt(position));
+    yield task.write(device, second, area.bytesAt(0));
   }
 
-  private begin(records: number, sequence: number, position: number): void {
-    const { blockBytes, shape } = this.area;
-    if (this.memory.length < records * blockBytes) this.memory = allocateAligned(records * blockBytes);
+  private begin(memory: Uint8Array, sequence: number, position: number): void {
+    const { shape } = this.area;
+    this.memory = memory;
     this.records = 0;
     this.chain = 0;
     this.length = 0;

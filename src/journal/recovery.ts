@@ -42,10 +42,14 @@ export function* recover(
   const { head, damage } = yield* readHeads(io, device, area);
   if (head === null) throw damagedJournal(`its head is damaged (${damage.join('; ')})`);
   const scan = new LogScan(io, device, area, { position: head.tailPosition, sequence: head.tailSequence });
-  yield* scan.run(Number.POSITIVE_INFINITY, true);
-  if (scan.transactions === 0 && isClean && damage.length === 0) return { transactions: 0, blocks: 0 };
-  if (yield* scan.isFollowed()) {
-    throw damagedJournal(`transaction ${scan.end.sequence} is damaged, and later ones follow it`);
+  try {
+    yield* scan.run(Number.POSITIVE_INFINITY, true);
+    if (scan.transactions === 0 && isClean && damage.length === 0) return { transactions: 0, blocks: 0 };
+    if (yield* scan.isFollowed()) {
+      throw damagedJournal(`transaction ${scan.end.sequence} is damaged, and later ones follow it`);
+    }
+  } finally {
+    scan.close();
   }
   const images = scan.live();
   yield* replay(io, device, area, images);
@@ -68,7 +72,12 @@ export function* discardLog(io: DeviceEffects, device: Device, shape: LogShape, 
   const area = new LogArea(shape);
   const { head } = yield* readHeads(io, device, area);
   const scan = new LogScan(io, device, area, { position: 0, sequence: 0 });
-  const highest = yield* scan.highestSequence();
+  let highest = 0;
+  try {
+    highest = yield* scan.highestSequence();
+  } finally {
+    scan.close();
+  }
   for (let slot = 0; slot < HEAD_SLOTS; slot++) {
     yield* writeHead(io, device, area, {
       generation: (head === null ? 0 : head.generation + HEAD_SLOTS - (head.generation % HEAD_SLOTS)) + slot,

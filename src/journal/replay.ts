@@ -5,7 +5,7 @@
  * written from there, neighbours together. Nothing is flushed. It can be cut at any point and done again: the images stay
  * in the log until the head moves past them.
  */
-import { allocateAligned } from '../device/aligned-memory.js';
+import { borrowAligned, returnAligned } from '../device/aligned-memory.js';
 import type { Device } from '../device/device.js';
 import { corrupt } from '../errors.js';
 import { imageChecksum, transactionSeed, unescapeImage } from '../format/journal-record.js';
@@ -22,12 +22,16 @@ export function* replay(io: DeviceEffects, device: Device, area: LogArea, images
   const { blockBytes } = area;
   const batchBlocks = Math.min(images.length, Math.floor(BATCH_BYTES / blockBytes));
   if (batchBlocks === 0) return;
-  const memory = allocateAligned(batchBlocks * blockBytes);
-  for (let from = 0; from < images.length; from += batchBlocks) {
-    const batch = images.slice(from, from + batchBlocks);
-    yield* readBatch(io, device, area, batch, memory);
-    restore(area, batch, memory);
-    yield* writeBatch(io, device, area, batch, memory);
+  const memory = borrowAligned(batchBlocks * blockBytes);
+  try {
+    for (let from = 0; from < images.length; from += batchBlocks) {
+      const batch = images.slice(from, from + batchBlocks);
+      yield* readBatch(io, device, area, batch, memory);
+      restore(area, batch, memory);
+      yield* writeBatch(io, device, area, batch, memory);
+    }
+  } finally {
+    returnAligned(memory);
   }
 }
 

@@ -29,11 +29,17 @@ export function loadCounters(arena: Arena, view: DataView): void {
 
 /** Writes the counters into the superblock's page. */
 export function storeCounters(task: Task, view: DataView): void {
-  const { unsigned, layout } = task.arena;
+  const { unsigned } = task.arena;
   for (const [word, field] of COUNTERS) view.setUint32(field, unsigned[word], true);
+  view.setUint32(SuperblockAt.BlocksFree, freeBlocks(task), true);
+}
+
+/** Blocks in nobody's use: those that only wait for a commit to become free included. */
+export function freeBlocks(task: Task): number {
+  const { unsigned, layout } = task.arena;
   const lock = layout.locks + GlobalLock.Exclusions;
   lockLeaf(task, lock);
   const free = unsigned[Header.BlocksFree] + unsigned[Header.BlocksQuarantined];
   unlockLeaf(task, lock);
-  view.setUint32(SuperblockAt.BlocksFree, free, true);
+  return free;
 }

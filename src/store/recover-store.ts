@@ -5,7 +5,7 @@
  * The superblock is one of the blocks that checkpoints write, so a power cut may have torn it: then its copy at the store's
  * end tells where the log is, and the log holds the superblock. Where the log does not, the damage has another cause.
  */
-import { allocateAligned } from '../device/aligned-memory.js';
+import { borrowAligned, returnAligned } from '../device/aligned-memory.js';
 import type { Device } from '../device/device.js';
 import { OverlayDevice } from '../device/overlay-device.js';
 import { corrupt, StoreError } from '../errors.js';
@@ -99,8 +99,12 @@ function findSuperblockCopy(device: Device): Superblock | null {
 
 function readSuperblockAt(device: Device, positionBytes: number): Uint8Array | null {
   if (device.sizeBytes < positionBytes + SUPERBLOCK_BYTES) return null;
-  const bytes = allocateAligned(SUPERBLOCK_BYTES);
-  return device.read([bytes], positionBytes) === SUPERBLOCK_BYTES ? bytes : null;
+  const memory = borrowAligned(SUPERBLOCK_BYTES);
+  try {
+    return device.read([memory], positionBytes) === SUPERBLOCK_BYTES ? memory.slice() : null;
+  } finally {
+    returnAligned(memory);
+  }
 }
 
 function superblockIn(bytes: Uint8Array): Superblock {

@@ -5,6 +5,7 @@ import { StoreError, withPath } from '../errors.js';
 import { truncate } from '../file/truncate.js';
 import { sizeOf } from '../inode/inode.js';
 import { encodeName, encodePrefix } from '../inode/name-bytes.js';
+import { freeBlocks } from '../journal/superblock-page.js';
 import { Header } from '../sync/layout.js';
 import type { Slot } from '../units.js';
 import { Access, checkBytes, parseFlags } from './arguments.js';
@@ -184,7 +185,7 @@ export function statFsOf(session: Session): StoreStatFs {
   return {
     blockBytes: session.blockBytes,
     blocks: unsigned[Header.Blocks],
-    blocksFree: unsigned[Header.BlocksFree],
+    blocksFree: freeBlocks(session.task),
     blocksReserved: unsigned[Header.BlocksReserved],
     files: unsigned[Header.Files],
   };
