@@ -7,7 +7,7 @@
  * attach in between, with a `Session` on the handle.
  */
 import { initAllocator } from '../allocator/allocator.js';
-import { allocateAligned, carveAligned } from '../device/aligned-memory.js';
+import { allocateAligned } from '../device/aligned-memory.js';
 import type { Device } from '../device/device.js';
 import type { DeviceHandle } from '../device/open-device.js';
 import { OverlayDevice } from '../device/overlay-device.js';

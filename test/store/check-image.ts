@@ -69,7 +69,7 @@ export class TestImage {
 
   constructor(files: FileSpec[], options: ImageOptions = {}) {
     this.device = formatted(options);
-    const found = loadImage(this.device, new Findings(), false);
+    const found = loadImage(this.device, new Findings());
     if (found === null) throw new Error('the formatted device has no superblock');
     this.store = found;
     this.buffer = found.buffer();

@@ -22,7 +22,7 @@ import type { Findings } from './findings.js';
 import { StoreImage } from './store-image.js';
 
 /** The image to check, or null after findings where no superblock is of use. `isRecovered`: its journal was replayed. */
-export function loadImage(device: Device, findings: Findings, isRecovered: boolean): StoreImage | null {
+export function loadImage(device: Device, findings: Findings, isRecovered = false): StoreImage | null {
   const first = new BlockBuffer(SUPERBLOCK_BYTES);
   const wrong = readAt(device, first, 0) ?? verifySuperblock(first.bytes, SUPERBLOCK_BLOCK);
   if (wrong !== null) {
