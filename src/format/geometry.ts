@@ -59,7 +59,7 @@ export function geometryFor(
   const journalBlocks = Math.min(
     Math.max(leastJournalBlocks(blocks), Math.floor(blocks / JOURNAL_SHARE)),
     Math.max(JOURNAL_BLOCKS_SMALL, Math.floor(JOURNAL_BYTES_MAX / blockBytes)),
-    Math.floor(blocksPerGroup / 2) + JOURNAL_HALF_EXTRA,
+    Math.max(Math.floor(blocksPerGroup / 2) + JOURNAL_HALF_EXTRA, Math.min(blocksPerGroup - 32, JOURNAL_BLOCKS_SMALL)),
   );
   return {
     blockBytes,

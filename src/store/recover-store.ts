@@ -8,7 +8,7 @@
 import { borrowAligned, returnAligned } from '../device/aligned-memory.js';
 import type { Device } from '../device/device.js';
 import { OverlayDevice } from '../device/overlay-device.js';
-import { corrupt, StoreError } from '../errors.js';
+import { corrupt } from '../errors.js';
 import { geometryFor, SUPERBLOCK_BLOCK, superblockCopyBlock } from '../format/geometry.js';
 import {
   DiskState,
@@ -72,7 +72,7 @@ function findSuperblock(device: Device): FoundSuperblock {
   if (damage === null) {
     const superblock = superblockIn(bytes!);
     const version = versionProblem(superblock);
-    if (version !== null) throw new StoreError('EUCLEAN', { detail: version });
+    if (version !== null) throw corrupt('superblock', SUPERBLOCK_BLOCK, version);
     return { superblock: loadSuperblock(device), damage: null };
   }
   const copy = findSuperblockCopy(device);

@@ -50,6 +50,9 @@ export interface SpecimenOptions {
   maxEntries?: number;
 }
 
+/** A journal that small stores can run with lies in the first group. */
+const JOURNAL_BLOCKS = 64;
+
 export class Specimen {
   readonly blockBytes: number;
   readonly files = new Map<number, SpecimenFile>();
@@ -67,10 +70,10 @@ export class Specimen {
     this.blockBytes = blockBytes;
     const world = {
       blockBytes,
-      blocks,
+      blocks: blocks + JOURNAL_BLOCKS,
       frames: 512,
       maxEntries,
-      blocksPerGroup: Math.ceil(blocks / 64) * 32,
+      blocksPerGroup: Math.ceil(blocks / 64) * 32 + JOURNAL_BLOCKS,
       random: seededRandom(1),
     };
     this.world = new FileWorld(world);
@@ -171,6 +174,7 @@ export class Specimen {
 
   private remember(): void {
     this.world.sync();
+    this.world.run(this.world.engine.journal.checkpoint(this.world.task));
     this.history.push(this.world.device.clone());
     for (const [name, { slot, bytes }] of this.live) {
       const ino = inoOf(this.world.arena, slot);
