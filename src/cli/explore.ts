@@ -27,7 +27,7 @@ import { UsageError } from './usage-error.js';
 interface Options {
   scheme?: string[];
   scenario?: string[];
-  strategy: StrategyName;
+  strategy?: StrategyName;
   preemptions?: number;
   schedules?: number;
   seed?: number;
@@ -47,7 +47,7 @@ export function registerExplore(program: Command): void {
     .description('try the schedules of small scenarios under locking schemes, one by one')
     .option('--scheme <names>', 'schemes, comma-separated; by default all that are safe', list)
     .option('--scenario <names>', 'scenarios, comma-separated; by default all', list)
-    .option('--strategy <name>', 'exhaustive or random', strategy, 'exhaustive')
+    .option('--strategy <name>', 'exhaustive or random', strategy)
     .option('--preemptions <n>', 'preemptions of a schedule, at most (exhaustive; 2)', count)
     .option('--schedules <n>', 'schedules of a scenario, at most (100000, or 1000 random ones)', count)
     .option('--seed <n>', 'of the random strategy', count)

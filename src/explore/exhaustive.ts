@@ -30,6 +30,8 @@ export interface SearchResult {
   schedules: number;
   /** Cut off because they came to what had been tried. */
   pruned: number;
+  /** Ended because there was nothing left to try, and not at the limit. */
+  isComplete: boolean;
   /** Everything with so many preemptions was tried; -1 when not even those without any. Infinity: there are no others. */
   bound: number;
   steps: number;
@@ -96,7 +98,7 @@ function extended(choices: readonly number[], next: number): Uint8Array {
 }
 
 export function searchExhaustively(run: Execution, options: ExhaustiveOptions): SearchResult {
-  const result: SearchResult = { schedules: 0, pruned: 0, bound: -1, steps: 0, found: [] };
+  const result: SearchResult = { schedules: 0, pruned: 0, isComplete: false, bound: -1, steps: 0, found: [] };
   // Where every step takes time, what comes to the same comes at another time.
   const search = new Search(options.reduction ?? run.world.scenario.stepMs === undefined);
   let left = RUNS_AFTER_FAILURE;
@@ -116,6 +118,7 @@ export function searchExhaustively(run: Execution, options: ExhaustiveOptions): 
     search.here.push(...search.later);
     search.later = [];
   }
+  result.isComplete = true;
   return result;
 }
 

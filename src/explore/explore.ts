@@ -23,7 +23,7 @@ export const STRATEGIES = ['exhaustive', 'random'] as const;
 export type StrategyName = (typeof STRATEGIES)[number];
 
 export interface ExploreOptions {
-  /** By default exhaustive. */
+  /** By default exhaustive; random for scenarios whose steps take time. */
   strategy?: StrategyName;
   /** Of the exhaustive strategy: preemptions of a schedule, at most; by default 2. */
   preemptions?: number;
@@ -46,6 +46,8 @@ export interface Verdict {
   readonly schedules: number;
   readonly pruned: number;
   readonly steps: number;
+  /** Ended because there was nothing left to try, and not at the limit. */
+  readonly isComplete: boolean;
   /** Everything with so many preemptions was tried; Infinity when there are no other schedules, -1 when the limit came first. */
   readonly bound: number;
   /** The first of each kind, the worst first; none where all schedules were right. */
@@ -65,7 +67,8 @@ export function explore(schemeName: string, scenarioName: string, options: Explo
   const scheme = findScheme(schemeName);
   const scenario = findScenario(scenarioName);
   if (!scheme.safe && options.unsafe !== true) throw refusal(scheme);
-  const strategy = options.strategy ?? 'exhaustive';
+  // Where every step takes time there are too many different schedules to try all.
+  const strategy = options.strategy ?? (scenario.stepMs === undefined ? 'exhaustive' : 'random');
   const started = performance.now();
   const run = new Execution(new World(scenario, scheme));
   const result = search(run, strategy, options);
@@ -77,6 +80,7 @@ export function explore(schemeName: string, scenarioName: string, options: Explo
     schedules: result.schedules,
     pruned: result.pruned,
     steps: result.steps,
+    isComplete: result.isComplete,
     bound: result.bound,
     failures: failures.sort((a, b) => FAILURE_KINDS.indexOf(a.kind) - FAILURE_KINDS.indexOf(b.kind)),
     milliseconds: performance.now() - started,

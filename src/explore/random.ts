@@ -49,7 +49,7 @@ class Priorities implements Chooser {
 }
 
 export function searchRandomly(run: Execution, { schedules, seed, onSchedule }: RandomOptions): SearchResult {
-  const result: SearchResult = { schedules: 0, pruned: 0, bound: -1, steps: 0, found: [] };
+  const result: SearchResult = { schedules: 0, pruned: 0, isComplete: false, bound: -1, steps: 0, found: [] };
   const random = randomFrom(seed);
   let length = FIRST_LENGTH;
   while (result.schedules < schedules && result.found.length === 0) {

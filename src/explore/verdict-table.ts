@@ -2,8 +2,8 @@
  * The verdict table: schemes by scenarios, as Markdown. A table for each family of scenarios, a row for each scenario, a
  * column for each scheme.
  *
- * A cell is `safe N/P`: N schedules with at most P preemptions are all that are different (`N` alone: there are no others), or
- * `more than N` where the limit came first; or what breaks and the choices that break it, to be replayed as
+ * A cell is `safe N/P`: N schedules with at most P preemptions are all that are different (`N` alone: there are no others;
+ * `N+/P`: all of these, and some with more, until the limit came); or what breaks and the choices that break it, to be replayed as
  * `VERSION:SCHEME:SCENARIO:CHOICES`.
  */
 import { schemes } from '../locking/schemes.js';
@@ -12,17 +12,19 @@ import { scenarios } from './scenarios.js';
 import { SCHEDULE_VERSION } from './schedule.js';
 
 const BEGIN = '<!-- verdicts -->';
+/** It goes first by default: a schedule without a choice, written so that it can be seen. */
+const FIRST_THREAD = 'A';
 const END = '<!-- /verdicts -->';
 
-export function formatCell({ schedules, bound, failures, strategy }: Verdict): string {
+export function formatCell({ schedules, isComplete, bound, failures, strategy }: Verdict): string {
   if (failures.length > 0) {
     const others = failures.slice(1).map(({ kind }) => kind);
     const also = others.length > 0 ? `, ${others.join(', ')}` : '';
-    return `**${failures[0].kind}** \`${failures[0].schedule.split(':')[3]}\`${also}`;
+    return `**${failures[0].kind}** \`${failures[0].schedule.split(':')[3] || FIRST_THREAD}\`${also}`;
   }
   if (strategy === 'random') return `safe, ${schedules} at random`;
   if (bound === Number.POSITIVE_INFINITY) return `safe ${schedules}`;
-  return bound < 0 ? `safe, more than ${schedules}` : `safe ${schedules}/${bound}`;
+  return `safe ${schedules}${isComplete ? '' : '+'}/${Math.max(bound, 0)}`;
 }
 
 /** What a cell says: the kind of failure and the schedule, or null where it is safe. */

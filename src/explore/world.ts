@@ -34,6 +34,7 @@ import { syncStore } from '../store/sync-all.js';
 import { Arena } from '../sync/arena.js';
 import { BUCKET_LOCKS, GlobalLock, Inode } from '../sync/layout.js';
 import { Lockdep } from '../sync/lockdep.js';
+import { RwsemPolicy } from '../sync/rwsem-policy.js';
 import { attachThread } from '../sync/threads.js';
 import { type Frame, MAX_FILE_PAGES, type Slot } from '../units.js';
 import { Footprint } from './footprint.js';
@@ -89,6 +90,7 @@ export class World {
   constructor(
     readonly scenario: Scenario,
     readonly scheme: Scheme,
+    private readonly policy: RwsemPolicy = RwsemPolicy.Kernel,
   ) {
     this.device = new SimulatedDevice(BLOCKS, PAGE_BYTES);
     const journalBytes = JOURNAL_BLOCKS * PAGE_BYTES;
@@ -175,7 +177,7 @@ export class World {
       readOnly: false,
       dirtyRatio: 0.8,
       dirtyExpireMs: 30_000,
-      policy: 0,
+      policy: this.policy,
       verify: true,
       random: SETUP_DRIVER.random,
     };

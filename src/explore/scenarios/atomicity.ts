@@ -37,7 +37,7 @@ export const ATOMICITY: readonly Scenario[] = [
       { name: 'puncher', operations: [{ kind: 'punch', file: VICTIM, at: 0, length: 1 }] },
       ...['first', 'second'].map((name) => ({
         name,
-        operations: new Array<ScenarioOperation[]>(4).fill([read, drop]).flat(),
+        operations: new Array<ScenarioOperation[]>(8).fill([read, drop]).flat(),
       })),
     ],
   },
