@@ -10,6 +10,7 @@ import {
   formatCell,
   formatTables,
   type Replayed,
+  readTables,
   replaceTables,
   replay,
   STRATEGIES,
@@ -127,7 +128,7 @@ function tabulate(verdicts: readonly Verdict[]): string {
 
 function putTable(file: string, verdicts: readonly Verdict[]): void {
   const before = existsSync(file) ? readFileSync(file, 'utf8') : '';
-  writeFileSync(file, replaceTables(before, formatTables(verdicts)));
+  writeFileSync(file, replaceTables(before, formatTables(verdicts, readTables(before))));
   printLine(`${file}: ${verdicts.length} verdicts`);
 }
 

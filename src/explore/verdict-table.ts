@@ -34,11 +34,13 @@ export function parseCell(cell: string, scheme: string, scenario: string): { kin
   return { kind: match[1], schedule: `${SCHEDULE_VERSION}:${scheme}:${scenario}:${match[2]}` };
 }
 
-/** The tables, between their marks. */
-export function formatTables(verdicts: readonly Verdict[]): string {
-  const names = [...new Set(verdicts.map(({ scheme }) => scheme))];
-  const cells = new Map(verdicts.map((verdict) => [`${verdict.scenario} ${verdict.scheme}`, formatCell(verdict)]));
-  const explored = scenarios.filter(({ name }) => verdicts.some(({ scenario }) => scenario === name));
+/** The tables, between their marks. Cells that were not explored stay as they are in `before`. */
+export function formatTables(verdicts: readonly Verdict[], before: readonly TableCell[] = []): string {
+  const fresh = verdicts.map((verdict) => ({ ...verdict, text: formatCell(verdict) }));
+  const all: readonly TableCell[] = [...before, ...fresh];
+  const names = schemes.map(({ name }) => name as string).filter((name) => all.some(({ scheme }) => scheme === name));
+  const cells = new Map(all.map(({ scenario, scheme, text }) => [`${scenario} ${scheme}`, text]));
+  const explored = scenarios.filter(({ name }) => all.some(({ scenario }) => scenario === name));
   const lines = [BEGIN, ''];
   const aliases = schemes.filter(({ aliasOf }) => aliasOf !== null && names.includes(aliasOf));
   if (aliases.length > 0) {
