@@ -12,7 +12,7 @@ const ENTRIES = [
   /^src\/(index|worker|explore|nbd)\.ts$/,
   /^src\/cli\/main\.ts$/,
   /^workers\//,
-  /^bench\/(.*main|compare\/published)\.ts$/,
+  /^bench\/(.*main|compare\/(published|halves|scaling))\.ts$/,
 ];
 
 /** Used by tests, which run the engine on it. */

@@ -2,10 +2,12 @@
 import { BlockingDriver } from '../../src/routine/blocking-driver.js';
 import { POINTS } from '../../src/routine/points.js';
 import { Arena } from '../../src/sync/arena.js';
-import { GlobalLock, Header, layoutOf, StoreState } from '../../src/sync/layout.js';
+import { GlobalLock, Header, Inode, layoutOf, StoreState } from '../../src/sync/layout.js';
 import { lockLeaf, unlockLeaf } from '../../src/sync/leaf.js';
-import { LockRank } from '../../src/sync/lockdep.js';
+import { LockMode, LockRank } from '../../src/sync/lockdep.js';
 import { initMutex, tryLockMutex, unlockMutex } from '../../src/sync/mutex.js';
+import { releaseRange, tryAcquireRange } from '../../src/sync/range-lock.js';
+import { releaseBiasedShared, tryAcquireBiasedShared } from '../../src/sync/reader-biased.js';
 import {
   initRwsem,
   releaseExclusive,
@@ -14,6 +16,9 @@ import {
   tryAcquireShared,
 } from '../../src/sync/rwsem.js';
 import { attachThread, detachThread } from '../../src/sync/threads.js';
+import { releaseFilling, tryAcquireFilling } from '../../src/sync/two-state.js';
+import { releaseVersioned, tryAcquireVersioned } from '../../src/sync/versioned-rwsem.js';
+import { versionOf } from '../../src/sync/versions.js';
 import type { Case, Suite } from './measure.js';
 
 const BATCH = 10_000;
@@ -47,6 +52,16 @@ export function locksSuite(): { suite: Suite; close(): void } {
   const leaf = arena.layout.locks + GlobalLock.Reclaim;
   initRwsem(arena, rwsem, LockRank.Names);
   initMutex(arena, mutex, LockRank.Growth);
+  const [range, shared, twoState, biased, versioned] = Array.from({ length: 5 }, (_, i) => {
+    const at = arena.layout.inodeRecords + i * Inode.Words + Inode.IRwsem;
+    initRwsem(arena, at, LockRank.IRwsem);
+    return at;
+  });
+  const others = [10, 20].map((first) => {
+    const other = attachThread(arena, new BlockingDriver(arena));
+    tryAcquireRange(other, shared, LockMode.Exclusive, first, first + 1);
+    return other;
+  });
   const counter = new Int32Array(new SharedArrayBuffer(64));
   const pair = 'compare-exchange and add';
   const suite: Suite = {
@@ -65,6 +80,29 @@ export function locksSuite(): { suite: Suite; close(): void } {
         tryAcquireExclusive(task, rwsem);
         releaseExclusive(task, rwsem);
       }),
+      repeated('range lock, alone', () => {
+        tryAcquireRange(task, range, LockMode.Exclusive, 3, 5);
+        releaseRange(task, range);
+      }),
+      repeated('range lock beside two others', () => {
+        tryAcquireRange(task, shared, LockMode.Exclusive, 3, 5);
+        releaseRange(task, shared);
+      }),
+      repeated('two-state lock', () => {
+        tryAcquireFilling(task, twoState);
+        releaseFilling(task, twoState);
+      }),
+      repeated('reader-biased rwsem shared', () => {
+        tryAcquireBiasedShared(task, biased);
+        releaseBiasedShared(task, biased);
+      }),
+      repeated('versioned rwsem exclusive', () => {
+        tryAcquireVersioned(task, versioned, 3, 5);
+        releaseVersioned(task, versioned);
+      }),
+      repeated('version of a page, twice', () => {
+        if (versionOf(arena, versioned, 3, 4) !== versionOf(arena, versioned, 3, 4)) throw new Error('nobody writes');
+      }),
       repeated('mutex', () => {
         tryLockMutex(task, mutex);
         unlockMutex(task, mutex);
@@ -76,5 +114,12 @@ export function locksSuite(): { suite: Suite; close(): void } {
     ],
     claims: ['rwsem shared', 'rwsem exclusive', 'mutex', 'leaf mutex'].map((name) => ({ name, other: pair })),
   };
-  return { suite, close: () => detachThread(task) };
+  const close = (): void => {
+    for (const other of others) {
+      releaseRange(other, shared);
+      detachThread(other);
+    }
+    detachThread(task);
+  };
+  return { suite, close };
 }

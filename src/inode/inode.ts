@@ -2,12 +2,12 @@
  * The words of one in-core inode, read and written by functions on (arena, slot).
  *
  * Any thread may call. Invariants:
- * 1. The size is two words under a sequence count: odd while they change. Its only writer holds i_rwsem exclusive;
+ * 1. The size is two words under a sequence count: odd while they change. Its only writer holds i_rwsem exclusive, to the file's end (file/enter.ts);
  *    readers take no lock and retry.
  * 2. The disk size and the block count are written under the extent-map lock exclusive. The disk size is what the record
  *    on the device says: it moves forward only once the data below it are on the device.
  * 3. Times and the disk size are doubles; a whole aligned double is never torn on the supported hosts. Times are written
- *    holding i_rwsem exclusive.
+ *    holding i_rwsem exclusive over some pages: the last store stays.
  * 4. A slot's locks are initialised once, before any thread may reference it (`initInodeSlots`).
  */
 import type { Task } from '../routine/task.js';
@@ -88,7 +88,7 @@ export function sizeForHit(arena: Arena, slot: Slot): number {
   return arena.doubles[(arena.layout.inodeRecords + slot * Inode.Words + Inode.HitSize) >> 1];
 }
 
-/** Sets the size that readers see. The caller holds i_rwsem exclusive, or is the slot's only user. */
+/** Sets the size that readers see. The caller holds i_rwsem exclusive to the end of the file (file/enter.ts), or is the slot's only user. */
 export function setSize(task: Task, slot: Slot, bytes: number): void {
   const { arena } = task;
   const at = slotAt(arena, slot);
@@ -151,7 +151,7 @@ export function setTimes(arena: Arena, slot: Slot, mtimeMs: number, ctimeMs: num
   arena.doubles[(at + Inode.Birthtime) / 2] = birthtimeMs;
 }
 
-/** The content changed: mtime and ctime are now. The caller holds i_rwsem exclusive. */
+/** The content changed: mtime and ctime are now. The caller holds i_rwsem exclusive over what it changed. */
 export function touchModified(task: Task, slot: Slot): void {
   const { arena } = task;
   const at = slotAt(arena, slot);

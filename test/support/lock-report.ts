@@ -15,11 +15,14 @@ import {
   Mutex,
   PAGE_WAIT_QUEUES,
   Page,
+  RANGES_MAX,
+  Range,
   Rwsem,
   Thread,
   ThreadState,
 } from '#dist/src/sync/layout.js';
-import { LOCK_RANK_NAMES } from '#dist/src/sync/lockdep.js';
+import { LOCK_RANK_NAMES, LockMode } from '#dist/src/sync/lockdep.js';
+import { RangeState } from '#dist/src/sync/ranges.js';
 import { describeHeld } from '#dist/src/sync/threads.js';
 
 /** StoreState in words. */
@@ -59,6 +62,10 @@ export function lockReport(arena: Arena): string {
       if (words[at + lock + Rwsem.State] !== 0) lines.push(describeRwsem(arena, at + lock));
     }
   }
+  for (let range = 0; range < layout.threads * RANGES_MAX; range++) {
+    const at = layout.ranges + range * Range.Words;
+    if (words[at + Range.Lock] !== 0) lines.push(describeRange(arena, at, Math.floor(range / RANGES_MAX)));
+  }
   const names = layout.locks + GlobalLock.Names;
   if (words[names + Rwsem.State] !== 0) lines.push(describeRwsem(arena, names));
   for (let frame = 1; frame <= layout.frames; frame++) {
@@ -74,12 +81,21 @@ export function lockReport(arena: Arena): string {
 function describeRwsem(arena: Arena, at: number): string {
   const { words } = arena;
   const queue: number[] = [];
-  for (let next = words[at + Rwsem.WaitHead]; next !== 0 && queue.length < 32; ) {
+  // The list of a range lock holds other numbers; its ranges are told of one by one.
+  for (let next = words[at + Rwsem.WaitHead]; next !== 0 && next <= arena.layout.threads && queue.length < 32; ) {
     queue.push(next - 1);
     next = words[arena.layout.threadRecords + (next - 1) * Thread.Words + Thread.NodeNext];
   }
   const state = `0x${(words[at + Rwsem.State] >>> 0).toString(16)}`;
   return `${describeWord(arena, at)}: state ${state}, writer ${words[at + Rwsem.Owner] - 1}, queue ${queue.join(' ')}`;
+}
+
+function describeRange(arena: Arena, at: number, thread: number): string {
+  const { words, unsigned } = arena;
+  const [first, end] = [unsigned[at + Range.First], unsigned[at + Range.End]];
+  const mode = words[at + Range.Mode] === LockMode.Shared ? 'shared' : 'exclusive';
+  const state = words[at + Range.State] === RangeState.Held ? 'holds' : 'waits for';
+  return `thread ${thread} ${state} pages ${first} to ${end} of ${describeWord(arena, words[at + Range.Lock])} ${mode}`;
 }
 
 /** What the word at this offset of the arena belongs to. */
