@@ -158,7 +158,7 @@ export class Namespace {
       if (oldIno !== 0) replaced = yield* this.inodeOf(task, oldIno);
       yield* journal.begin(
         task,
-        2 * NAME_REMOVE_CREDITS + NAME_INSERT_CREDITS + NAME_REPLACE_CREDITS + CREDITS_ORPHAN + 2 * CREDITS_UPDATE,
+        NAME_REMOVE_CREDITS + NAME_INSERT_CREDITS + NAME_REPLACE_CREDITS + CREDITS_ORPHAN + 2 * CREDITS_UPDATE,
       );
       try {
         // Records first, as in `unlink`; then the insertion, which may fail for want of space with nothing changed.
@@ -186,7 +186,7 @@ export class Namespace {
     try {
       yield* names.remove(task, from);
     } catch (error) {
-      // Its leaf was just changed, and with it what a removal needs: this reads nothing.
+      // Nothing of the removal's credits was spent. Its leaf was just changed, and with it what undoing needs: no reads.
       if (oldIno === 0) yield* names.remove(task, to);
       else yield* names.replace(task, to, oldIno);
       throw error;

@@ -22,10 +22,11 @@ describe('an unreadable block', () => {
     mounted = inMemory(device, { format: true });
   });
 
-  /** Starts anew with an empty cache, and fails reads of the blocks. */
-  function reopen(unreadable: number[]): void {
+  /** Starts anew with an empty cache, everything in its place, and fails reads of the blocks. */
+  function reopen(choose: () => number[]): void {
     mounted.unmount();
     device = device.clone();
+    const unreadable = choose();
     device.onRead = (position, length) => {
       const isHit = unreadable.some((block) => block * BLOCK >= position && block * BLOCK < position + length);
       if (isHit) throw new StoreError('EIO', { syscall: 'read' });
@@ -48,17 +49,19 @@ describe('an unreadable block', () => {
     const nameOf = (i: number): string => `${String(i).padStart(2, '0')}${'-'.repeat(250)}`;
     for (let i = 1; i <= 31; i++) mounted.store.open(nameOf(i), 'w').close();
     const last = nameOf(31);
-    mounted.store.sync();
-    const leaves = blocksOf(BlockKind.NameNode, (bytes) => nameNodeLevel(bytes, 0) === 0);
-    const counts = leaves.map((block) => {
-      const bytes = new Uint8Array(BLOCK);
-      device.read([bytes], block * BLOCK);
-      return nameNodeCount(bytes, 0);
-    });
-    // Names that come in order fill their leaves: the last one is alone, and the middle leaf is on nobody's way.
-    expect(counts).toEqual([15, 15, 1]);
+    const middleLeaf = (): number[] => {
+      const leaves = blocksOf(BlockKind.NameNode, (bytes) => nameNodeLevel(bytes, 0) === 0);
+      const counts = leaves.map((block) => {
+        const bytes = new Uint8Array(BLOCK);
+        device.read([bytes], block * BLOCK);
+        return nameNodeCount(bytes, 0);
+      });
+      // Names that come in order fill their leaves: the last one is alone, and the middle leaf is on nobody's way.
+      expect(counts).toEqual([15, 15, 1]);
+      return [leaves[1]];
+    };
     for (const to of ['00', nameOf(3)]) {
-      reopen([leaves[1]]);
+      reopen(middleLeaf);
       const ino = mounted.store.stat(nameOf(3)).ino;
       expect(() => mounted.store.rename(last, to)).toThrow(expect.objectContaining({ code: 'EIO' }));
       expect(mounted.store.exists(last)).toBe(true);
@@ -80,10 +83,11 @@ describe('an unreadable block', () => {
     }
     file.truncate(bytes.length);
     file.close();
-    mounted.store.sync();
-    const leaves = blocksOf(BlockKind.ExtentNode, () => true);
-    expect(leaves.length).toBeGreaterThan(1);
-    reopen([leaves[1]]);
+    reopen(() => {
+      const leaves = blocksOf(BlockKind.ExtentNode, () => true);
+      expect(leaves.length).toBeGreaterThan(1);
+      return [leaves[1]];
+    });
     const again = mounted.store.open('sparse', 'r+');
     const act = {
       punchHole: () => again.punchHole(0, 1000 * BLOCK),
