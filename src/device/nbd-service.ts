@@ -110,13 +110,15 @@ class NbdService implements ConnectionOwner {
     }
     this.queue.unshift(...again);
     this.onConnectionGone();
-    if (this.failed !== null || this.ring.isClosed) return;
-    if (this.recovering !== null) return;
-    // A connection that was closed in the course of things, by nobody's fault, is made again as well.
-    this.recovering = this.recover().finally(() => {
-      this.recovering = null;
-      this.pump();
-    });
+    if (this.failed !== null || this.ring.isClosed || this.recovering !== null) return;
+    // Begun in a later turn: it ends the other connections, and their ends are to find it under way. One recovery at a time
+    // keeps the order in which writes are sent again.
+    this.recovering = Promise.resolve()
+      .then(() => this.recover())
+      .finally(() => {
+        this.recovering = null;
+        this.pump();
+      });
   }
 
   private accept(): void {

@@ -125,21 +125,29 @@ describe('the device', () => {
     let server = await startQemuNbd(socket, path);
     undo.push(() => server.kill());
     const disk = await device(server.uri('retry=20'));
-    disk.write([pattern(MIB, 1)], 0);
-    disk.flush();
-    disk.write([pattern(MIB, 2)], MIB);
-    disk.write([pattern(4096, 3)], MIB);
-    await server.kill();
-    // What was acknowledged and not flushed is gone, as if the server's host had lost its power.
-    writeFileSync(path, pattern(MIB, 1));
-    truncateSync(path, 32 * MIB);
-    server = await startQemuNbd(socket, path);
-    disk.write([pattern(MIB, 4)], 2 * MIB);
-    const target = Buffer.alloc(3 * MIB);
-    disk.read([target], 0);
-    const model = Buffer.concat([pattern(MIB, 1), pattern(MIB, 2), pattern(MIB, 4)]);
-    pattern(4096, 3).copy(model, MIB);
-    expectBytes(target, model);
+    const model = Buffer.alloc(3 * MIB);
+    for (let round = 0; round < 3; round++) {
+      pattern(MIB, 10 * round + 1).copy(model, 0);
+      disk.write([model.subarray(0, MIB)], 0);
+      disk.flush();
+      const flushed = Buffer.from(model);
+      // One over the other: they have to be sent again in their order.
+      for (let seed = 2; seed < 6; seed++) {
+        const bytes = pattern(MIB >> (2 * (seed - 2)), 10 * round + seed);
+        disk.write([bytes], MIB);
+        bytes.copy(model, MIB);
+      }
+      await server.kill();
+      // What was acknowledged and not flushed is gone, as if the server's host had lost its power.
+      writeFileSync(path, flushed);
+      truncateSync(path, 32 * MIB);
+      server = await startQemuNbd(socket, path);
+      pattern(MIB, 10 * round + 6).copy(model, 2 * MIB);
+      disk.write([model.subarray(2 * MIB)], 2 * MIB);
+      const target = Buffer.alloc(3 * MIB);
+      disk.read([target], 0);
+      expectBytes(target, model);
+    }
     disk.flush();
   });
 
@@ -183,7 +191,7 @@ describe('a store', () => {
     await expectCode('EINVAL', () => createStore(uri, { sizeBytes: 128 * MIB, overwrite: true }));
     let store = await openStore(uri, { cacheBytes: 16 * MIB, threads: 2, verify: true });
     await expectCode('EBUSY', () => openStore(uri));
-    const bytes = pattern(20 * MIB);
+    const bytes = pattern(6 * MIB);
     const file = await store.open('far', 'w+');
     await file.writeFile(bytes);
     await file.punchHole(MIB, 2 * MIB);
@@ -211,17 +219,17 @@ describe('a store', () => {
     const model = new Map<string, Buffer>();
     const writer = async (name: string): Promise<void> => {
       const file = await store.open(name, 'w');
-      for (let i = 0; i < 12; i++) {
+      for (let i = 0; i < 6; i++) {
         const bytes = pattern(MIB, i + 1);
         await file.write(bytes, 0, MIB, i * MIB);
-        if (i % 4 === 3) await file.sync();
+        if (i % 2 === 1) await file.sync();
       }
       await file.close();
-      model.set(name, Buffer.concat(Array.from({ length: 12 }, (_, i) => pattern(MIB, i + 1))));
+      model.set(name, Buffer.concat(Array.from({ length: 6 }, (_, i) => pattern(MIB, i + 1))));
     };
     const writing = Promise.all(['a', 'b', 'c'].map(writer));
-    for (let i = 0; i < 3; i++) {
-      await new Promise((resolve) => setTimeout(resolve, 150));
+    for (let i = 0; i < 2; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
       await server.kill();
       server = await startQemuNbd(socket, path);
     }

@@ -31,6 +31,7 @@ export class Request {
     this.cookieLow = bytes.readUInt32BE(at + 12);
     this.offset = readUint64(bytes, at + 16);
     this.length = bytes.readUInt32BE(at + 24);
+    this.isReceived = false;
     return true;
   }
 

@@ -8,6 +8,7 @@
  * A client that keeps what it was promised waiting, by taking no replies or sending half a payload, is sent away after
  * `stallMs` when others wait for the memory that it holds, or when the server wants to end.
  */
+import { Buffer } from 'node:buffer';
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Store, StoreError } from '../../index.js';
 import { Disconnected } from '../../nbd/byte-reader.js';
@@ -18,6 +19,7 @@ import { type Endpoint, listen, resolveEndpoint } from './endpoint.js';
 import { Exports } from './exports.js';
 import { Handshake, Refused } from './handshake.js';
 import { Session } from './session.js';
+import { READ_BYTES } from './socket-reader.js';
 import { checkTls, type TlsOptions } from './tls.js';
 
 export interface ServeNbdOptions {
@@ -38,7 +40,7 @@ export interface ServeNbdOptions {
   connectionBytes?: number;
   /** Bytes that those of all may hold. Default 256 MiB. */
   totalBytes?: number;
-  /** How long a client may stall what others wait for, and a negotiation may take. Default 30000. */
+  /** How long a client may stall what others wait for. Default 30000. */
   stallMs?: number;
   /** Told of each client that is refused or fails, one line each. */
   log?: (line: string) => void;
@@ -47,6 +49,9 @@ export interface ServeNbdOptions {
 const CONNECTION_BYTES = 32 * 1024 * 1024;
 const TOTAL_BYTES = 256 * 1024 * 1024;
 const STALL_MS = 30_000;
+const NEGOTIATION_MS = 60_000;
+/** Looks in `stallMs`. */
+const STALL_TICKS = 8;
 
 /**
  * Serves files of a store as network block devices. ENOENT for an export that is not there; EACCES for an address that
@@ -67,6 +72,7 @@ export class NbdServer {
   private readonly server: Server;
   private readonly budget: Budget;
   private readonly pool = new BufferPool();
+  private readonly readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
   private readonly negotiating = new Map<Socket, Promise<void>>();
   private readonly sessions = new Set<Session>();
   private endpoint: Endpoint | null = null;
@@ -88,7 +94,7 @@ export class NbdServer {
   async start(endpoint: Endpoint): Promise<void> {
     await listen(this.server, endpoint);
     this.endpoint = endpoint;
-    this.watch = setInterval(() => this.sendStalledAway(), Math.min(this.stallMs, 1000));
+    this.watch = setInterval(() => this.sendStalledAway(), this.stallMs / STALL_TICKS);
     this.watch.unref();
     this.server.on('error', (error) => this.log(`listening: ${error.message}`));
   }
@@ -136,7 +142,7 @@ export class NbdServer {
     const say = (text: string): void => this.log(`connection ${number}: ${text}`);
     // Errors reach whoever reads or writes; this one is for the moments in which nobody does.
     socket.on('error', () => {});
-    const limit = setTimeout(() => socket.destroy(new Error('the negotiation took too long')), this.stallMs);
+    const limit = setTimeout(() => socket.destroy(new Error('the negotiation took too long')), NEGOTIATION_MS);
     const { exports, blockBytes, options } = this;
     const handshake = new Handshake(socket, exports, blockBytes, options.tls, () => this.closing !== undefined);
     try {
@@ -147,7 +153,7 @@ export class NbdServer {
       }
       agreement.socket.on('error', () => {});
       const share = new Share(this.budget, Math.max(options.connectionBytes ?? CONNECTION_BYTES, 1));
-      const session = new Session(agreement, share, this.pool, blockBytes, say);
+      const session = new Session(agreement, share, this.pool, this.readBuffer, blockBytes, say);
       this.sessions.add(session);
       void session.done.then(() => this.sessions.delete(session));
       session.start();
@@ -161,20 +167,19 @@ export class NbdServer {
   }
 
   private async finish(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    // Not waited for: it counts sockets whose connections have gone on in others (socket-reader.ts).
+    this.server.close();
     // Whoever is still negotiating has been promised nothing.
     for (const socket of this.negotiating.keys()) socket.destroy();
     await Promise.all(this.negotiating.values());
     await Promise.all([...this.sessions].map((session) => session.finish()));
-    await closed;
     clearInterval(this.watch);
   }
 
   private sendStalledAway(): void {
-    if (!this.budget.isShort && this.closing === undefined) return;
-    const now = performance.now();
+    const isNeeded = this.budget.isShort || this.closing !== undefined;
     for (const session of this.sessions) {
-      if (session.isHeldUp && now - session.progressAt > this.stallMs) {
+      if (session.tick() >= STALL_TICKS && isNeeded) {
         session.destroy('sent away: it takes no replies, or sends half a request, while others wait');
       }
     }

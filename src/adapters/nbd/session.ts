@@ -3,25 +3,29 @@
  *
  * Opening thread only. `feed` walks through what has arrived. What the cache can answer is answered in place, straight from
  * the socket's buffer and into the outbox; everything else is an operation of the store that goes on while later requests are
- * served. A payload that is larger than a piece is written piece by piece as it arrives.
+ * served. A payload is written as it arrives: in place where the cache takes it, and gathered into pieces where it does not.
  *
  * 1. Every request that is not answered in place holds a charge (budget.ts) from before its buffer is taken until its reply has
  *    left. While the charge for the next one is not granted, the socket is paused, and the walk stands still.
  * 2. A request is accepted when its header has been walked over, a write when its payload has. `finish` accepts no more, and
  *    ends when all that were are answered.
- * 3. Offsets and lengths are checked against the size that the client was told, before anything else.
- * 4. The file is closed after the last operation on it.
+ * 3. A block is written whole: where a connection ends in the middle of a payload, no block has half of it.
+ * 4. Offsets and lengths are checked against the size that the client was told, before anything else.
+ * 5. The file is closed after the last operation on it.
  */
 import { Buffer } from 'node:buffer';
+import type { Duplex } from 'node:stream';
 import type { File } from '../../index.js';
 import { Command, CommandFlag, ErrorCode, REQUEST_BYTES } from '../../nbd/constants.js';
 import type { Share } from './budget.js';
 import { type BufferPool, HEADER_ROOM_BYTES } from './buffer-pool.js';
 import type { Agreement } from './handshake.js';
+import { operate } from './operations.js';
 import { Outbox, SLAB_REPLY_BYTES_MAX } from './outbox.js';
 import { Replies } from './replies.js';
 import { Request } from './request.js';
 import { checkRequest, failureOf, type RequestLimits } from './request-rules.js';
+import { readInto } from './socket-reader.js';
 import { SyncLine } from './sync-line.js';
 
 /** What a request holds besides its data. */
@@ -30,14 +34,12 @@ const OVERHEAD_BYTES = 512;
 const PIECE_BYTES = 1024 * 1024;
 /** As many bytes as the store writes in place at once. */
 const IN_PLACE_BYTES = 64 * 1024;
-/** Descriptors of one reply to BLOCK_STATUS. */
-const SEGMENTS_MAX = 4096;
-/** From here on making a hole is sooner done than writing zeros would be: a transaction against bytes on the socket. */
-const FAST_ZERO_BYTES = 128 * 1024;
-
 const NOTHING = Buffer.alloc(0);
 
 export class Session {
+  private readonly socket: Duplex;
+  /** Requests that came with the end of the negotiation. */
+  private readonly early: Buffer;
   private readonly outbox: Outbox;
   private readonly replies: Replies;
   private readonly syncs: SyncLine;
@@ -64,20 +66,26 @@ export class Session {
   /** Operations of the store under way. */
   private active = 0;
   private onIdle: (() => void) | null = null;
-  /** When the client last sent or took something. */
-  progressAt = performance.now();
+  /** How often the client has sent or taken something; at the last tick; ticks without. */
+  private progress = 0;
+  private progressSeen = 0;
+  private stalledTicks = 0;
   readonly done: Promise<void>;
   private settleDone: () => void = () => {};
 
   constructor(
-    private readonly agreement: Agreement,
+    agreement: Agreement,
     readonly share: Share,
     private readonly pool: BufferPool,
+    readBuffer: Buffer,
     private readonly blockBytes: number,
     private readonly log: (text: string) => void,
   ) {
     this.file = agreement.target.file;
-    this.outbox = new Outbox(agreement.socket, pool, (charge) => this.released(charge));
+    const { socket, early } = readInto(agreement.socket, readBuffer, (chunk) => this.feed(chunk));
+    this.socket = socket;
+    this.early = early === null ? agreement.rest : Buffer.concat([agreement.rest, early]);
+    this.outbox = new Outbox(this.socket, pool, (charge) => this.released(charge));
     this.replies = new Replies(this.outbox, agreement.isStructured, (buffer) => pool.give(buffer));
     const { isStructured, hasContext, target } = agreement;
     this.limits = { isStructured, hasContext, sizeBytes: target.sizeBytes, isReadOnly: target.isReadOnly };
@@ -88,40 +96,46 @@ export class Session {
   }
 
   start(): void {
-    const { socket, rest } = this.agreement;
-    socket.on('data', (chunk: Buffer) => this.feed(chunk));
+    const { socket, early } = this;
     socket.on('error', (error) => this.log(`connection lost: ${error.message}`));
     socket.on('close', () => this.closed());
     if (socket.destroyed) this.closed();
-    else if (rest.byteLength > 0) this.feed(rest);
+    else if (early.byteLength > 0) this.feed(early);
     if (!this.isBlocked && !this.isClosing) socket.resume();
   }
 
   /** Whether the client keeps us waiting: replies that it does not take, or a payload that does not come. */
-  get isHeldUp(): boolean {
+  private get isHeldUp(): boolean {
     return this.active === 0 && (this.outbox.pendingSends > 0 || this.piece !== null);
+  }
+
+  /** At even intervals: how many in a row the client has let us wait. A thread that was busy itself blames nobody. */
+  tick(): number {
+    this.stalledTicks = this.isHeldUp && this.progress === this.progressSeen ? this.stalledTicks + 1 : 0;
+    this.progressSeen = this.progress;
+    return this.stalledTicks;
   }
 
   /** Accepts no more requests, answers those that were, and closes the connection. */
   async finish(): Promise<void> {
     this.isClosing = true;
-    this.agreement.socket.pause();
+    this.socket.pause();
     await this.idle();
-    this.agreement.socket.end();
+    this.socket.end();
     // What the client goes on sending is not read, so its end of the connection would not be seen.
-    this.agreement.socket.resume();
-    setTimeout(() => this.agreement.socket.destroy(), 1000).unref();
+    this.socket.resume();
+    setTimeout(() => this.socket.destroy(), 1000).unref();
     await this.done;
   }
 
   destroy(why: string): void {
     if (!this.isGone) this.log(why);
-    this.agreement.socket.destroy();
+    this.socket.destroy();
   }
 
   private feed(chunk: Buffer): void {
     if (this.isClosing) return;
-    this.progressAt = performance.now();
+    this.progress += 1;
     this.chunk = this.at < this.chunk.byteLength ? Buffer.concat([this.chunk.subarray(this.at), chunk]) : chunk;
     this.at = 0;
     this.walk();
@@ -133,24 +147,27 @@ export class Session {
       else if (this.readHeader()) this.begin();
     }
     this.outbox.flush();
-    if (this.isBlocked) this.agreement.socket.pause();
-    else if (this.at >= this.chunk.byteLength) this.chunk = NOTHING;
+    if (this.isBlocked) {
+      this.socket.pause();
+      // The buffer that it came in is everybody's.
+      this.chunk = Buffer.from(this.chunk.subarray(this.at));
+      this.at = 0;
+    } else if (this.at >= this.chunk.byteLength) {
+      this.chunk = NOTHING;
+      this.at = 0;
+    }
   }
 
-  /** Grants or not: then `go` runs later, and the walk goes on behind it. */
-  private charge(bytes: number, go: () => void): boolean {
+  /** Runs `go` with a charge: now, or when it is granted, and the walk goes on behind it then. */
+  private chargeThen(bytes: number, go: () => void): void {
     const isGranted = this.share.take(bytes, () => {
       this.isBlocked = false;
       go();
       this.walk();
-      if (!this.isBlocked && !this.isClosing) this.agreement.socket.resume();
+      if (!this.isBlocked && !this.isClosing) this.socket.resume();
     });
-    if (!isGranted) this.isBlocked = true;
-    return isGranted;
-  }
-
-  private chargeThen(bytes: number, go: () => void): void {
-    if (this.charge(bytes, go)) go();
+    if (isGranted) go();
+    else this.isBlocked = true;
   }
 
   /** Takes a header from the chunk, whole or in parts; false when it is not complete. */
@@ -213,7 +230,7 @@ export class Session {
         return;
       }
     }
-    const isWhole = !this.agreement.isStructured || (request.flags & CommandFlag.DontFragment) !== 0;
+    const isWhole = !this.limits.isStructured || (request.flags & CommandFlag.DontFragment) !== 0;
     if (length > PIECE_BYTES && !isWhole) this.chargeThen(OVERHEAD_BYTES, () => this.readPieces(request.copy()));
     else this.chargeThen(OVERHEAD_BYTES + length, () => this.readWhole(request.copy()));
   }
@@ -294,24 +311,50 @@ export class Session {
       this.fill(available);
       return;
     }
-    const { length } = request;
-    const isFirst = !request.isCharged;
-    if (isFirst && length <= IN_PLACE_BYTES && available >= length && (request.flags & CommandFlag.Fua) === 0) {
-      if (this.file.tryWrite(chunk, this.at, length, request.offset) === length) {
-        this.at += length;
-        this.payloadLeft = 0;
-        this.answer(request, ErrorCode.None);
-        return;
-      }
+    const offset = request.offset + request.length - this.payloadLeft;
+    const inBlock = offset % this.blockBytes;
+    // Whole blocks, or all that is left.
+    const here =
+      available >= this.payloadLeft ? this.payloadLeft : available - ((inBlock + available) % this.blockBytes);
+    const count = Math.min(here, IN_PLACE_BYTES - inBlock);
+    if (count > 0 && this.file.tryWrite(chunk, this.at, count, offset) === count) {
+      this.at += count;
+      this.payloadLeft -= count;
+      if (this.payloadLeft === 0) this.received(request);
+      return;
     }
-    const offset = request.offset + length - this.payloadLeft;
-    const bytes = Math.min(this.payloadLeft, PIECE_BYTES - (offset % PIECE_BYTES));
+    const isFirst = !request.isCharged;
+    const room = count > 0 ? PIECE_BYTES - (offset % PIECE_BYTES) : this.blockBytes - inBlock;
+    const bytes = Math.min(this.payloadLeft, room);
     this.chargeThen(bytes + (isFirst ? OVERHEAD_BYTES : 0), () => {
       request.isCharged = true;
       this.piece = this.pool.take(bytes);
       this.pieceBytes = bytes;
       this.pieceFilled = 0;
     });
+  }
+
+  /** The payload is here, all of it; the last of its pieces answers when some are under way. */
+  private received(request: Request): void {
+    const isSynced = (request.flags & CommandFlag.Fua) !== 0;
+    request.isReceived = true;
+    if (request.isCharged || isSynced) this.request = new Request();
+    if (request.pieces > 0) return;
+    if (request.isCharged) this.finishWrite(request, OVERHEAD_BYTES);
+    else if (isSynced) this.chargeThen(OVERHEAD_BYTES, () => this.finishWrite(request, OVERHEAD_BYTES));
+    else this.answer(request, ErrorCode.None);
+  }
+
+  private finishWrite(request: Request, charge: number): void {
+    if (request.error === ErrorCode.None && (request.flags & CommandFlag.Fua) !== 0) {
+      this.run(request, charge, async () => {
+        await this.syncs.sync();
+        this.answer(request, ErrorCode.None, charge);
+      });
+      return;
+    }
+    this.answer(request, request.error, charge);
+    this.outbox.flushSoon();
   }
 
   private fill(available: number): void {
@@ -327,16 +370,13 @@ export class Session {
     this.piece = null;
     this.pieceFilled = 0;
     request.pieces += 1;
-    if (this.payloadLeft === 0) {
-      request.isReceived = true;
-      this.request = new Request();
-    }
+    if (this.payloadLeft === 0) this.received(request);
     this.writePiece(request, piece, this.pieceBytes, offset);
   }
 
   private writePiece(request: Request, piece: Buffer, bytes: number, offset: number): void {
     const done = this.writeInPlace(piece, bytes, offset);
-    if (done === bytes && (request.flags & CommandFlag.Fua) === 0) {
+    if (done === bytes) {
       this.pieceDone(request, piece, bytes);
       return;
     }
@@ -378,54 +418,13 @@ export class Session {
       this.checkIdle();
       return;
     }
-    const charge = bytes + OVERHEAD_BYTES;
-    if (request.error === ErrorCode.None && (request.flags & CommandFlag.Fua) !== 0) {
-      this.run(request, charge, async () => {
-        await this.syncs.sync();
-        this.answer(request, ErrorCode.None, charge);
-      });
-      return;
-    }
-    this.answer(request, request.error, charge);
-    this.outbox.flushSoon();
+    this.finishWrite(request, bytes + OVERHEAD_BYTES);
   }
 
   /** A request without data. */
   private operate(request: Request): void {
-    this.run(request, OVERHEAD_BYTES, async () => {
-      const { file } = this;
-      const { offset, length, flags } = request;
-      switch (request.command) {
-        case Command.Flush:
-          await this.syncs.sync();
-          break;
-        case Command.Trim:
-          if (length > 0) await file.punchHole(offset, length);
-          break;
-        case Command.WriteZeroes:
-          if ((flags & CommandFlag.FastZero) !== 0 && length < FAST_ZERO_BYTES) {
-            this.answer(request, ErrorCode.NotSupported, OVERHEAD_BYTES);
-            return;
-          }
-          if (length > 0 && (flags & CommandFlag.NoHole) !== 0)
-            await file.zeroRange(offset, length, { keepSize: true });
-          else if (length > 0) await file.punchHole(offset, length);
-          break;
-        case Command.Cache:
-          if (length > 0) await file.advise('willneed', offset, length);
-          break;
-        case Command.BlockStatus: {
-          const limit = (flags & CommandFlag.RequestOne) !== 0 ? 1 : SEGMENTS_MAX;
-          const segments = await file.segments(offset, length, limit);
-          if (segments.length === 0) throw new Error('the file has become shorter than the export');
-          this.replies.blockStatus(request, segments, OVERHEAD_BYTES);
-          return;
-        }
-      }
-      const changes = request.command === Command.Trim || request.command === Command.WriteZeroes;
-      if (changes && (flags & CommandFlag.Fua) !== 0) await this.syncs.sync();
-      this.answer(request, ErrorCode.None, OVERHEAD_BYTES);
-    });
+    const { file, syncs, replies } = this;
+    this.run(request, OVERHEAD_BYTES, () => operate(request, file, syncs, replies, OVERHEAD_BYTES));
   }
 
   /** Runs what has to wait; a failure is its reply, with the charge that its success would have carried. */
@@ -454,7 +453,7 @@ export class Session {
   }
 
   private released(charge: number): void {
-    this.progressAt = performance.now();
+    this.progress += 1;
     if (charge > 0) this.share.give(charge);
     this.checkIdle();
   }

@@ -4,7 +4,13 @@ import { statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Chunk, Command, CommandFlag, ErrorCode, Info, Option, OptionReply } from '#dist/src/nbd/constants.js';
-import { encodeContextQueries, encodeInfoRequest, encodeOption, encodeString } from '#dist/src/nbd/messages.js';
+import {
+  encodeContextQueries,
+  encodeInfoRequest,
+  encodeOption,
+  encodeString,
+  putRequest,
+} from '#dist/src/nbd/messages.js';
 import { pattern } from '../../support/bytes.js';
 import { expectCode } from '../../support/expect-code.js';
 import { RawClient } from './raw-client.js';
@@ -336,6 +342,47 @@ describe('requests', () => {
     // Sooner done by a write.
     expect(await order(Command.WriteZeroes, 0, 512, CommandFlag.FastZero)).toBe(ErrorCode.NotSupported);
     expect(await order(Command.Cache, 0, 4 * MIB)).toBe(0);
+  });
+
+  it('may come in one piece with the end of the negotiation, however many', async () => {
+    await makeFile(served.store, 'eager', 2 * MIB, pattern(2 * MIB));
+    const client = await connected();
+    await client.greet();
+    const read = (cookie: number): Buffer => {
+      const header = Buffer.alloc(28);
+      putRequest(header, 0, 0, Command.Read, 0, cookie, cookie * 512, 512);
+      return header;
+    };
+    const requests = Array.from({ length: 4000 }, (_, i) => read(i));
+    client.send(Buffer.concat([encodeOption(Option.Go, encodeInfoRequest('eager', [])), ...requests]));
+    for (let type = 0; type !== OptionReply.Ack; ) ({ type } = await client.optionReply());
+    const model = pattern(2 * MIB);
+    for (let i = 0; i < 4000; i++) {
+      const { cookie, chunks } = await client.reply(512);
+      expect(chunks[0].payload.equals(model.subarray(cookie * 512, cookie * 512 + 512))).toBe(true);
+    }
+  });
+
+  it('write what is cached in place and the rest by pieces, whatever the order', async () => {
+    await makeFile(served.store, 'mixed', 8 * MIB);
+    const client = await entered('mixed');
+    const model = Buffer.alloc(8 * MIB);
+    let seed = 0;
+    const ranges = [
+      [MIB, 4096],
+      [100, 3 * MIB],
+      [3 * MIB - 5, 1_500_000],
+      [0, 8 * MIB],
+      [7, 5 * MIB + 1],
+    ];
+    for (const [offset, length] of ranges) {
+      for (const flags of [0, CommandFlag.Fua]) {
+        const bytes = pattern(length, ++seed);
+        expect((await client.write(seed, offset, bytes, flags)).error).toBe(0);
+        bytes.copy(model, offset);
+        expect((await client.read(seed, 0, 8 * MIB)).bytes.equals(model)).toBe(true);
+      }
+    }
   });
 
   it('are durable when a flush or FUA has been answered', async () => {

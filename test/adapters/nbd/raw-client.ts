@@ -18,13 +18,15 @@ export interface Reply {
 }
 
 export class RawClient {
-  private buffered = Buffer.alloc(0);
+  private chunks: Buffer[] = [];
+  private available = 0;
   private wake: () => void = () => {};
   closed = false;
 
   constructor(readonly socket: Duplex) {
     socket.on('data', (chunk: Buffer) => {
-      this.buffered = Buffer.concat([this.buffered, chunk]);
+      this.chunks.push(chunk);
+      this.available += chunk.byteLength;
       this.wake();
     });
     const end = (): void => {
@@ -49,15 +51,22 @@ export class RawClient {
 
   /** Throws when the connection ends before. */
   async take(count: number): Promise<Buffer> {
-    while (this.buffered.byteLength < count) {
+    while (this.available < count) {
       if (this.closed) throw new Error('closed');
       await new Promise<void>((resolve) => {
         this.wake = resolve;
       });
     }
-    const bytes = this.buffered.subarray(0, count);
-    this.buffered = this.buffered.subarray(count);
-    return bytes;
+    this.available -= count;
+    const taken: Buffer[] = [];
+    for (let left = count; left > 0; ) {
+      const chunk = this.chunks[0];
+      taken.push(chunk.subarray(0, left));
+      if (chunk.byteLength > left) this.chunks[0] = chunk.subarray(left);
+      else this.chunks.shift();
+      left -= taken[taken.length - 1].byteLength;
+    }
+    return taken.length === 1 ? taken[0] : Buffer.concat(taken);
   }
 
   /** Resolves when the server has closed the connection. */
