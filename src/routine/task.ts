@@ -7,7 +7,7 @@
  */
 
 import type { Arena } from '../sync/arena.js';
-import { Header, HeaderFlag, STATISTICS_COLUMNS, Thread } from '../sync/layout.js';
+import { Header, HeaderFlag, RANGES_MAX, Range, STATISTICS_COLUMNS, Thread } from '../sync/layout.js';
 import type { Lockdep } from '../sync/lockdep.js';
 import { exclusiveBlockedBy, sharedBlockedBy } from '../sync/rwsem-policy.js';
 import { DeviceEffects } from './device-effects.js';
@@ -51,6 +51,8 @@ export class Task extends DeviceEffects {
   readonly record: number;
   /** Offset of this task's row of statistics, in doubles. */
   readonly statistics: number;
+  /** Offset of this task's first record of a range (sync/ranges.ts). */
+  readonly ranges: number;
   readonly rwsemPolicy: number;
   /** Bits of an rwsem's state that keep this task from acquiring it at once (sync/rwsem.ts). */
   readonly sharedBlocked: number;
@@ -74,6 +76,7 @@ export class Task extends DeviceEffects {
     this.words = words;
     this.record = layout.threadRecords + thread * Thread.Words;
     this.statistics = layout.statistics + thread * STATISTICS_COLUMNS;
+    this.ranges = layout.ranges + thread * RANGES_MAX * Range.Words;
     this.rwsemPolicy = words[Header.RwsemPolicy];
     this.sharedBlocked = sharedBlockedBy(this.rwsemPolicy);
     this.exclusiveBlocked = exclusiveBlockedBy(this.rwsemPolicy);

@@ -225,7 +225,7 @@ export const enum TwoState {
 
 /** A range lock (sync/range-lock.ts); Rank as in Rwsem. */
 export const enum RangeLock {
-  /** Record of the only holder, from 1; or RANGES_LISTED; or 0. */
+  /** Offset of the only holder's record; or RANGES_LISTED; or 0. */
   Sole,
   /** Records of holders and waiters in the order of their arrival, linked by Range.Next; under QueueLock. */
   Head = 3,

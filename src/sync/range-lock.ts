@@ -41,7 +41,7 @@ import { forgetAcquisition, recordAcquisition } from './acquisition.js';
 import { RANGES_LISTED, Range, RangeLock, Rwsem, StoreState, Thread } from './layout.js';
 import { lockLeaf, unlockLeaf } from './leaf.js';
 import { LockMode } from './lockdep.js';
-import { claimRange, findRange, freeRange, RangeState, rangeAt } from './ranges.js';
+import { claimRange, findRange, freeRange, RangeState } from './ranges.js';
 import { countLockWait } from './statistics.js';
 import { checkFence, popHeld } from './threads.js';
 import { wakeGranted } from './wait-queue.js';
@@ -56,10 +56,10 @@ export function tryAcquireRange(
   mayInvert = false,
 ): boolean {
   recordAcquisition(task, at, mode, mayInvert);
-  const id = claimRange(task, at, mode, first, end);
-  if (Atomics.compareExchange(task.words, at + RangeLock.Sole, 0, id) === 0) return true;
-  if (arrive(task, at, id, false)) return true;
-  freeRange(task, id);
+  const record = claimRange(task, at, mode, first, end);
+  if (Atomics.compareExchange(task.words, at + RangeLock.Sole, 0, record) === 0) return true;
+  if (arrive(task, at, record, false)) return true;
+  freeRange(task, record);
   forgetAcquisition(task, at);
   return false;
 }
@@ -68,11 +68,11 @@ export function* acquireRange(task: Task, at: number, mode: LockMode, first: num
   if (task.yieldsAtLocks) yield task.point('lock:wanted', at);
   checkFence(task.arena);
   recordAcquisition(task, at, mode, false);
-  const id = claimRange(task, at, mode, first, end);
-  if (Atomics.compareExchange(task.words, at + RangeLock.Sole, 0, id) === 0) return;
+  const record = claimRange(task, at, mode, first, end);
+  if (Atomics.compareExchange(task.words, at + RangeLock.Sole, 0, record) === 0) return;
   try {
-    if (arrive(task, at, id, true)) return;
-    yield* waitHeld(task, at, rangeAt(task, id) + Range.State);
+    if (arrive(task, at, record, true)) return;
+    yield* waitHeld(task, at, record + Range.State);
   } catch (error) {
     // Only a fence comes here. The record stays on the list: nobody is granted anything any more.
     forgetAcquisition(task, at);
@@ -83,11 +83,15 @@ export function* acquireRange(task: Task, at: number, mode: LockMode, first: num
 export function releaseRange(task: Task, at: number): void {
   const { words } = task;
   if (task.lockdep !== null) task.lockdep.release(words[at + Rwsem.Rank], at);
-  const id = findRange(task, at);
-  assert(id !== 0, `thread ${task.thread} releases a range of the lock at ${at}, of which it holds none`);
-  if (Atomics.compareExchange(words, at + RangeLock.Sole, id, 0) === id) freeRange(task, id);
-  else depart(task, at, id);
+  const record = findRange(task, at);
+  if (record === 0) notHeld(task, at);
+  if (Atomics.compareExchange(words, at + RangeLock.Sole, record, 0) === record) freeRange(task, record);
+  else depart(task, at, record);
   popHeld(task, at);
+}
+
+function notHeld(task: Task, at: number): never {
+  assert(false, `thread ${task.thread} releases a range of the lock at ${at}, of which it holds none`);
 }
 
 function* waitHeld(task: Task, at: number, state: number): Routine<void> {
@@ -102,29 +106,29 @@ function* waitHeld(task: Task, at: number, state: number): Routine<void> {
 }
 
 /** Whether the record holds now. If it does not it is on the list, waiting, with `stays`, and not there without. */
-function arrive(task: Task, at: number, id: number, stays: boolean): boolean {
+function arrive(task: Task, at: number, record: number, stays: boolean): boolean {
   const { words } = task;
   lockLeaf(task, at + RangeLock.QueueLock);
-  if (!makeList(task, at, id)) {
+  if (!makeList(task, at, record)) {
     unlockLeaf(task, at + RangeLock.QueueLock);
     return true;
   }
   let blockers = 0;
-  for (let other = words[at + RangeLock.Head]; other !== 0; other = words[rangeAt(task, other) + Range.Next]) {
-    if (conflict(task, other, id)) blockers++;
+  for (let other = words[at + RangeLock.Head]; other !== 0; other = words[other + Range.Next]) {
+    if (conflict(task, other, record)) blockers++;
   }
-  if (blockers === 0 || stays) append(task, at, id, blockers);
+  if (blockers === 0 || stays) append(task, at, record, blockers);
   unlockLeaf(task, at + RangeLock.QueueLock);
   return blockers === 0;
 }
 
 /** Puts a sole holder on the list; or answers false, having made the task the sole holder after all. */
-function makeList(task: Task, at: number, id: number): boolean {
+function makeList(task: Task, at: number, record: number): boolean {
   const { words } = task;
   for (;;) {
     const sole = Atomics.load(words, at + RangeLock.Sole);
     if (sole === RANGES_LISTED) return true;
-    const next = sole === 0 ? id : RANGES_LISTED;
+    const next = sole === 0 ? record : RANGES_LISTED;
     if (Atomics.compareExchange(words, at + RangeLock.Sole, sole, next) !== sole) continue;
     if (sole === 0) return false;
     append(task, at, sole, 0);
@@ -132,39 +136,36 @@ function makeList(task: Task, at: number, id: number): boolean {
   }
 }
 
-function append(task: Task, at: number, id: number, blockers: number): void {
+function append(task: Task, at: number, record: number, blockers: number): void {
   const { words } = task;
-  const record = rangeAt(task, id);
   const tail = words[at + RangeLock.Tail];
   if (blockers > 0) words[record + Range.State] = RangeState.Waiting;
   words[record + Range.Blockers] = blockers;
   words[record + Range.Next] = 0;
   words[record + Range.Previous] = tail;
-  if (tail === 0) words[at + RangeLock.Head] = id;
-  else words[rangeAt(task, tail) + Range.Next] = id;
-  words[at + RangeLock.Tail] = id;
+  if (tail === 0) words[at + RangeLock.Head] = record;
+  else words[tail + Range.Next] = record;
+  words[at + RangeLock.Tail] = record;
 }
 
 /** Takes a holder's record off the list, and lets in whom it was the last to keep out. */
-function depart(task: Task, at: number, id: number): void {
+function depart(task: Task, at: number, record: number): void {
   // Waiters of a fenced store are woken by the fence, and the queue lock may belong to the dead thread.
   if (task.arena.state === StoreState.Fenced) return;
   const { words } = task;
-  const record = rangeAt(task, id);
   lockLeaf(task, at + RangeLock.QueueLock);
-  for (let other = words[record + Range.Next]; other !== 0; other = words[rangeAt(task, other) + Range.Next]) {
-    if (!conflict(task, id, other)) continue;
-    const blocked = rangeAt(task, other);
-    words[blocked + Range.Blockers]--;
-    if (words[blocked + Range.Blockers] > 0) continue;
-    Atomics.store(words, blocked + Range.State, RangeState.Held);
-    task.wakes.push(blocked + Range.State);
+  for (let other = words[record + Range.Next]; other !== 0; other = words[other + Range.Next]) {
+    if (!conflict(task, record, other)) continue;
+    words[other + Range.Blockers]--;
+    if (words[other + Range.Blockers] > 0) continue;
+    Atomics.store(words, other + Range.State, RangeState.Held);
+    task.wakes.push(other + Range.State);
   }
   unlink(task, at, record);
   if (words[at + RangeLock.Head] === 0) Atomics.store(words, at + RangeLock.Sole, 0);
   unlockLeaf(task, at + RangeLock.QueueLock);
   wakeGranted(task);
-  freeRange(task, id);
+  freeRange(task, record);
 }
 
 function unlink(task: Task, at: number, record: number): void {
@@ -172,19 +173,14 @@ function unlink(task: Task, at: number, record: number): void {
   const previous = words[record + Range.Previous];
   const next = words[record + Range.Next];
   if (previous === 0) words[at + RangeLock.Head] = next;
-  else words[rangeAt(task, previous) + Range.Next] = next;
+  else words[previous + Range.Next] = next;
   if (next === 0) words[at + RangeLock.Tail] = previous;
-  else words[rangeAt(task, next) + Range.Previous] = previous;
+  else words[next + Range.Previous] = previous;
 }
 
 function conflict(task: Task, a: number, b: number): boolean {
   const { words } = task;
   const { unsigned } = task.arena;
-  const left = rangeAt(task, a);
-  const right = rangeAt(task, b);
-  if (words[left + Range.Mode] === LockMode.Shared && words[right + Range.Mode] === LockMode.Shared) return false;
-  return (
-    unsigned[left + Range.First] < unsigned[right + Range.End] &&
-    unsigned[right + Range.First] < unsigned[left + Range.End]
-  );
+  if (words[a + Range.Mode] === LockMode.Shared && words[b + Range.Mode] === LockMode.Shared) return false;
+  return unsigned[a + Range.First] < unsigned[b + Range.End] && unsigned[b + Range.First] < unsigned[a + Range.End];
 }

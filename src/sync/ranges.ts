@@ -3,7 +3,7 @@
  * is no table that could be full, nothing to wait for, and nothing that fails as long as no thread holds more than so many
  * locks with ranges at once (the locks of one inode are two).
  *
- * A record is its thread's own but for what the lock's list makes of it (range-lock.ts). Records are numbered from 1.
+ * A record is its thread's own but for what the lock's list makes of it (range-lock.ts). It goes by its word offset.
  */
 import { assert } from '../assert.js';
 import type { Task } from '../routine/task.js';
@@ -17,49 +17,46 @@ export const enum RangeState {
   Held,
 }
 
-/** Word offset of a record. */
-export function rangeAt(task: Task, id: number): number {
-  return task.arena.layout.ranges + (id - 1) * Range.Words;
-}
-
-/** Fills one of the task's own records in, as held; its number. Other threads do not see it yet. */
+/** Fills one of the task's own records in, as held, and gives its offset. Other threads do not see it yet. */
 export function claimRange(task: Task, lock: number, mode: LockMode, first: number, end: number): number {
   const { words } = task;
-  const own = task.thread * RANGES_MAX + 1;
-  let id = own;
-  while (id < own + RANGES_MAX && words[rangeAt(task, id) + Range.Lock] !== 0) id++;
-  assert(id < own + RANGES_MAX, `thread ${task.thread} holds more than ${RANGES_MAX} ranges`);
-  const record = rangeAt(task, id);
+  const record = findRange(task, 0);
+  if (record === 0) tooMany(task);
   words[record + Range.State] = RangeState.Held;
   words[record + Range.Lock] = lock;
   words[record + Range.First] = first;
   words[record + Range.End] = end;
   words[record + Range.Mode] = mode;
-  return id;
+  return record;
 }
 
-/** The number of the task's record for the lock, or 0. */
+/** The task's record for the lock, or a free one for no lock; 0 if there is none. */
 export function findRange(task: Task, lock: number): number {
-  const own = task.thread * RANGES_MAX + 1;
-  for (let id = own; id < own + RANGES_MAX; id++) if (task.words[rangeAt(task, id) + Range.Lock] === lock) return id;
+  const { words, ranges } = task;
+  for (let record = ranges; record < ranges + RANGES_MAX * Range.Words; record += Range.Words) {
+    if (words[record + Range.Lock] === lock) return record;
+  }
   return 0;
 }
 
-export function freeRange(task: Task, id: number): void {
-  task.words[rangeAt(task, id) + Range.Lock] = 0;
+export function freeRange(task: Task, record: number): void {
+  task.words[record + Range.Lock] = 0;
 }
 
 /** Whether the task holds the lock over all of the pages [first, end). */
 export function holdsRange(task: Task, lock: number, mode: LockMode, first: number, end: number): boolean {
-  const id = findRange(task, lock);
-  if (id === 0) return false;
+  const record = findRange(task, lock);
+  if (record === 0) return false;
   const { words } = task;
   const { unsigned } = task.arena;
-  const record = rangeAt(task, id);
   return (
     words[record + Range.State] === RangeState.Held &&
     words[record + Range.Mode] === mode &&
     unsigned[record + Range.First] <= first &&
     unsigned[record + Range.End] >= end
   );
+}
+
+function tooMany(task: Task): never {
+  assert(false, `thread ${task.thread} holds more than ${RANGES_MAX} ranges`);
 }

@@ -9,7 +9,7 @@ import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import { Range } from './layout.js';
 import { LockMode } from './lockdep.js';
-import { claimRange, findRange, freeRange, rangeAt } from './ranges.js';
+import { claimRange, findRange, freeRange } from './ranges.js';
 import { acquireExclusive, releaseExclusive, tryAcquireExclusive } from './rwsem.js';
 import { closeVersions, openVersions } from './versions.js';
 
@@ -26,17 +26,16 @@ export function* acquireVersioned(task: Task, at: number, first: number, end: nu
 
 export function releaseVersioned(task: Task, at: number): void {
   const { unsigned } = task.arena;
-  const id = findRange(task, at);
-  const record = rangeAt(task, id);
+  const record = findRange(task, at);
   closeVersions(task, at, unsigned[record + Range.First], unsigned[record + Range.End]);
-  freeRange(task, id);
+  freeRange(task, record);
   releaseExclusive(task, at);
 }
 
 /** Who took the lock for no pages, as what it will change hangs on what only the lock lets it know, says so now. */
 export function coverVersioned(task: Task, at: number, first: number, end: number): void {
   const { unsigned } = task.arena;
-  const record = rangeAt(task, findRange(task, at));
+  const record = findRange(task, at);
   openVersions(task, at, first, end);
   closeVersions(task, at, unsigned[record + Range.First], unsigned[record + Range.End]);
   unsigned[record + Range.First] = first;
