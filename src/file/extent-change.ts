@@ -1,68 +1,20 @@
 /**
- * Transactions that change a file's extents or its size on the device.
+ * What file operations ask of the extent map, and the changes of it that are one transaction (extent-transaction.ts).
  *
- * Any thread may call, holding the inode as its scheme asks; no handle and no page lock may be held. Takes: JournalHandle,
- * ExtentMap exclusive, and what the extent map and the inode table take below them.
- *
- *  1. A change and the inode's record go into one transaction, so that blocks, size and tree agree at every commit.
- *  2. A long removal is many transactions; it may be cut at any of them and begun again where it stopped.
+ * Any thread may call, holding the inode as its scheme asks; no handle and no page lock may be held. Takes: ExtentMap
+ * shared, or what such a transaction takes.
  */
 import { PUBLISH_CREDITS } from '../allocator/allocator.js';
 import type { ClaimedRun } from '../allocator/group-search.js';
-import { StoreError } from '../errors.js';
-import { CREDITS_CONVERT, CREDITS_INSERT, CREDITS_REMOVE_STEP } from '../inode/extent-map.js';
+import { CREDITS_INSERT } from '../inode/extent-map.js';
+import { changeExtents } from '../inode/extent-transaction.js';
 import { diskSizeOf, mapLockAt, setDiskSize, setSize, sizeOf } from '../inode/inode.js';
-import { CREDITS_UPDATE } from '../inode/inode-table.js';
-import { BlockRun, RunKind } from '../pagecache/mapping-operations.js';
+import { type BlockRun, RunKind } from '../pagecache/mapping-operations.js';
 import type { Routine } from '../routine/effect.js';
-import type { PointName } from '../routine/points.js';
 import type { Task } from '../routine/task.js';
-import { Header } from '../sync/layout.js';
-import { acquireExclusive, acquireShared, releaseExclusive, releaseShared, tryAcquireShared } from '../sync/rwsem.js';
+import { acquireShared, releaseShared, tryAcquireShared } from '../sync/rwsem.js';
 import type { Slot } from '../units.js';
 import type { Engine } from './engine.js';
-
-/**
- * Runs `change` in a transaction of its own, with the extent map locked exclusive, and brings the inode's record up to
- * date. Where no block for a tree node was left (`change` has then changed nothing) and a commit may free some, it is
- * tried once more after that.
- */
-export function* changeExtents<T>(
-  task: Task,
-  engine: Engine,
-  slot: Slot,
-  credits: number,
-  change: () => Routine<T>,
-): Routine<T> {
-  try {
-    return yield* changeOnce(task, engine, slot, credits, change);
-  } catch (error) {
-    const { words } = task;
-    if (!(error instanceof StoreError) || error.code !== 'ENOSPC') throw error;
-    if (Atomics.load(words, Header.BlocksQuarantined) === 0) throw error;
-  }
-  yield* engine.journal.commit(task);
-  return yield* changeOnce(task, engine, slot, credits, change);
-}
-
-function* changeOnce<T>(task: Task, engine: Engine, slot: Slot, credits: number, change: () => Routine<T>): Routine<T> {
-  const { journal, inodes, arena } = engine;
-  const mapLock = mapLockAt(arena, slot);
-  yield* journal.begin(task, credits + CREDITS_UPDATE);
-  try {
-    let result: T;
-    yield* acquireExclusive(task, mapLock);
-    try {
-      result = yield* change();
-    } finally {
-      releaseExclusive(task, mapLock);
-    }
-    yield* inodes.update(task, slot);
-    return result;
-  } finally {
-    journal.end(task);
-  }
-}
 
 /** Sets the size that the device knows, in a transaction. */
 function* storeSize(task: Task, engine: Engine, slot: Slot, bytes: number): Routine<void> {
@@ -104,25 +56,6 @@ export function* probeExtents(task: Task, engine: Engine, slot: Slot, first: num
   }
 }
 
-/** Frees the blocks of [first, end). The caller has dropped the pages, and keeps fills away. */
-export function* removeExtents(
-  task: Task,
-  engine: Engine,
-  slot: Slot,
-  first: number,
-  end: number,
-  after?: PointName,
-): Routine<void> {
-  let page = first;
-  while (page < end) {
-    const from = page;
-    page = yield* changeExtents(task, engine, slot, CREDITS_REMOVE_STEP, () =>
-      engine.extents.remove(task, slot, from, end),
-    );
-    if (after !== undefined) yield task.point(after);
-  }
-}
-
 /** What the extent map says of the pages from `page` on, at most `max` of them. */
 export function* lookupRun(
   task: Task,
@@ -138,19 +71,6 @@ export function* lookupRun(
     if (!engine.extents.tryLookup(task, slot, page, run, max)) yield* engine.extents.lookup(task, slot, page, run, max);
   } finally {
     releaseShared(task, mapLock);
-  }
-}
-
-/** Makes the written extents of [first, end) unwritten. The caller has dropped the pages, and keeps fills away. */
-export function* unwriteExtents(task: Task, engine: Engine, slot: Slot, first: number, end: number): Routine<void> {
-  const run = new BlockRun();
-  for (let page = first; page < end; page += run.length) {
-    yield* lookupRun(task, engine, slot, page, end - page, run);
-    if (run.kind !== RunKind.Written) continue;
-    const from = page;
-    yield* changeExtents(task, engine, slot, CREDITS_CONVERT, () =>
-      engine.extents.convert(task, slot, from, run.length, true),
-    );
   }
 }
 

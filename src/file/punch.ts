@@ -12,6 +12,7 @@
  *  2. Nothing is changed before the edges have been read and, for zeroing, all blocks been found.
  */
 import { StoreError } from '../errors.js';
+import { WorkKind } from '../format/inode-record.js';
 import { sizeOf, touchModified } from '../inode/inode.js';
 import { Operation } from '../locking/scheme.js';
 import type { Routine } from '../routine/effect.js';
@@ -22,7 +23,7 @@ import { allocateHoles } from './allocate.js';
 import { pinFilled, zeroEdge, zeroTail } from './edge.js';
 import type { Engine } from './engine.js';
 import { enterGrowing } from './enter.js';
-import { grow, probeExtents, pushSize, removeExtents, unwriteExtents } from './extent-change.js';
+import { grow, probeExtents, pushSize } from './extent-change.js';
 
 /** Makes the range read as zeros and gives its whole blocks back. The size stays. */
 export function* punchHole(
@@ -44,7 +45,10 @@ export function* punchHole(
     const end = endBytes < size ? pageOf(endBytes, blockBytes) : pageAtOrAfter(endBytes, blockBytes);
     if (first < end) yield* probeExtents(task, engine, slot, first, end);
     yield* invalidate(task, engine, slot, Operation.Punch, positionBytes, endBytes, first, end, size);
-    if (first < end) yield* removeExtents(task, engine, slot, first, end, 'punch:removed');
+    if (first < end) {
+      const work = { kind: WorkKind.Remove, first, end, resume: 0 };
+      yield* engine.inodes.work.perform(task, slot, work, 'punch:removed');
+    }
     touchModified(task, slot);
   } finally {
     guard.leave(task, slot, taken);
@@ -76,7 +80,9 @@ export function* zeroRange(
     const first = pageAtOrAfter(positionBytes, blockBytes);
     const end = endBytes < size ? pageOf(endBytes, blockBytes) : pageAtOrAfter(endBytes, blockBytes);
     yield* invalidate(task, engine, slot, Operation.Zero, positionBytes, endBytes, first, end, size);
-    if (first < end) yield* unwriteExtents(task, engine, slot, first, end);
+    if (first < end) {
+      yield* engine.inodes.work.perform(task, slot, { kind: WorkKind.Unwrite, first, end, resume: 0 });
+    }
     touchModified(task, slot);
     if (grows) yield* grow(task, engine, slot, endBytes);
   } finally {

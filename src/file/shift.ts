@@ -5,11 +5,11 @@
  *
  *  1. With the locks held, what is going to move is written back, and the cache is dropped from the range to the end;
  *     nobody can fill or dirty pages there until the extents have moved. A failed write leaves everything as it was.
- *  2. The move is many transactions; a crash between two leaves a file part moved, as in Linux.
+ *  2. The move may be many transactions; after a crash between two the next opening finishes it, unlike in Linux.
  */
 import { StoreError } from '../errors.js';
-import { CREDITS_SHIFT_STEP, SHIFT_DONE } from '../inode/extent-map.js';
-import { setDiskSize, setSize, sizeOf, touchModified } from '../inode/inode.js';
+import { WorkKind } from '../format/inode-record.js';
+import { sizeOf, touchModified } from '../inode/inode.js';
 import { Operation } from '../locking/scheme.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
@@ -17,7 +17,7 @@ import { MAX_FILE_PAGES, type Slot } from '../units.js';
 import { writeBack } from './edge.js';
 import type { Engine } from './engine.js';
 import { enterResizing } from './enter.js';
-import { changeExtents, probeExtents, pushSize, removeExtents } from './extent-change.js';
+import { probeExtents, pushSize } from './extent-change.js';
 
 /** Removes the range and moves what follows down. Throws EINVAL when unaligned, or when it reaches the end of the file. */
 export function* collapseRange(
@@ -38,8 +38,8 @@ export function* collapseRange(
     const first = positionBytes / blockBytes;
     const end = first + lengthBytes / blockBytes;
     yield* flushAndDrop(task, engine, slot, first, end);
-    yield* removeExtents(task, engine, slot, first, end);
-    yield* shiftExtents(task, engine, slot, end, first - end, size - lengthBytes);
+    yield* engine.inodes.work.perform(task, slot, { kind: WorkKind.Collapse, first, end, resume: 0 });
+    touchModified(task, slot);
   } finally {
     guard.leave(task, slot, taken);
   }
@@ -64,7 +64,9 @@ export function* insertRange(
     if (size + lengthBytes > engine.maxFileBytes) throw new StoreError('EFBIG', { syscall: 'insertRange' });
     const first = positionBytes / blockBytes;
     yield* flushAndDrop(task, engine, slot, first, first);
-    yield* shiftExtents(task, engine, slot, first, lengthBytes / blockBytes, size + lengthBytes);
+    const end = first + lengthBytes / blockBytes;
+    yield* engine.inodes.work.perform(task, slot, { kind: WorkKind.Insert, first, end, resume: 0 });
+    touchModified(task, slot);
   } finally {
     guard.leave(task, slot, taken);
   }
@@ -84,26 +86,4 @@ function* flushAndDrop(task: Task, engine: Engine, slot: Slot, first: number, mo
   engine.guard.assertInvalidating(task, slot, Operation.Shift, first);
   yield* engine.cache.drop(task, slot, first, MAX_FILE_PAGES);
   yield task.point('shift:flushed');
-}
-
-/** Moves the extents from page `from` on by `delta` pages; the first step also sets the size. EFBIG changes nothing. */
-function* shiftExtents(
-  task: Task,
-  engine: Engine,
-  slot: Slot,
-  from: number,
-  delta: number,
-  sizeBytes: number,
-): Routine<void> {
-  let resume: number | undefined;
-  do {
-    const previous: number | undefined = resume;
-    resume = yield* changeExtents(task, engine, slot, CREDITS_SHIFT_STEP, function* () {
-      const next = yield* engine.extents.shift(task, slot, from, delta, previous);
-      setDiskSize(task, slot, sizeBytes);
-      return next;
-    });
-    setSize(task, slot, sizeBytes);
-  } while (resume !== SHIFT_DONE);
-  touchModified(task, slot);
 }

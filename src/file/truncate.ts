@@ -5,10 +5,12 @@
  *
  *  1. The size first, then the cache: a reader that comes in between sees the new end, and nobody fills pages behind it.
  *  2. What lay behind the new end never comes back: its pages are dropped, the rest of its last page made zero, and only
- *     then are the extents freed, in as many transactions as it takes.
+ *     then are the extents freed, in as many transactions as it takes; the one that sets the size records that it is so.
  *  3. What can fail (reading the last page, the transaction that holds the new size) comes before anything changes.
  */
 import { StoreError } from '../errors.js';
+import { type Work, WorkKind } from '../format/inode-record.js';
+import { changeExtents } from '../inode/extent-transaction.js';
 import { setDiskSize, setSize, sizeOf, touchModified } from '../inode/inode.js';
 import { Operation } from '../locking/scheme.js';
 import type { Routine } from '../routine/effect.js';
@@ -18,7 +20,7 @@ import { type Frame, MAX_FILE_PAGES, pageAtOrAfter, pageOf, type Slot } from '..
 import { pinFilled, zeroEdge, zeroTail } from './edge.js';
 import type { Engine } from './engine.js';
 import { enterResizing } from './enter.js';
-import { changeExtents, probeExtents, removeExtents } from './extent-change.js';
+import { probeExtents } from './extent-change.js';
 
 /** Sets the size, down or up. Throws EFBIG. */
 export function* truncate(task: Task, engine: Engine, slot: Slot, sizeBytes: number): Routine<void> {
@@ -41,7 +43,7 @@ function* extend(task: Task, engine: Engine, slot: Slot, sizeBytes: number): Rou
   if (!isSame) return;
   const first = pageAtOrAfter(sizeBytes, engine.blockBytes);
   yield* dropPages(task, engine, slot, first);
-  yield* removeExtents(task, engine, slot, first, MAX_FILE_PAGES);
+  yield* engine.inodes.work.perform(task, slot, removal(first));
 }
 
 function* shorten(task: Task, engine: Engine, slot: Slot, sizeBytes: number): Routine<void> {
@@ -50,21 +52,39 @@ function* shorten(task: Task, engine: Engine, slot: Slot, sizeBytes: number): Ro
   let edge = 0 as Frame;
   yield* probeExtents(task, engine, slot, pageAtOrAfter(sizeBytes, blockBytes), MAX_FILE_PAGES);
   if (from !== 0) edge = yield* pinFilled(task, engine, slot, pageOf(sizeBytes, blockBytes));
+  const before = sizeOf(engine.arena, slot);
+  const first = pageAtOrAfter(sizeBytes, blockBytes);
   try {
-    yield* resize(task, engine, slot, sizeBytes);
-    yield task.point('truncate:sized');
-    const first = pageAtOrAfter(sizeBytes, blockBytes);
-    yield* dropPages(task, engine, slot, first);
-    yield task.point('truncate:dropped');
-    if (edge !== 0) {
-      const frame = edge;
-      edge = 0 as Frame;
-      yield* zeroEdge(task, engine, slot, frame, from, blockBytes);
-    }
-    yield* removeExtents(task, engine, slot, first, MAX_FILE_PAGES);
+    yield* engine.inodes.work.performAfter(
+      task,
+      slot,
+      removal(first),
+      () => setSizes(task, slot, sizeBytes),
+      () => setSize(task, slot, before),
+      function* () {
+        yield task.point('truncate:sized');
+        yield* dropPages(task, engine, slot, first);
+        yield task.point('truncate:dropped');
+        if (edge === 0) return;
+        const frame = edge;
+        edge = 0 as Frame;
+        yield* zeroEdge(task, engine, slot, frame, from, blockBytes);
+      },
+    );
   } finally {
     if (edge !== 0) cache.unpin(edge);
   }
+}
+
+/** Everything from page `first` on goes. */
+function removal(first: number): Work {
+  return { kind: WorkKind.Remove, first, end: MAX_FILE_PAGES, resume: 0 };
+}
+
+function setSizes(task: Task, slot: Slot, sizeBytes: number): void {
+  setSize(task, slot, sizeBytes);
+  setDiskSize(task, slot, sizeBytes);
+  touchModified(task, slot);
 }
 
 /** The size in memory and on the device, together; neither if the record cannot be written. */
@@ -72,9 +92,7 @@ function* resize(task: Task, engine: Engine, slot: Slot, sizeBytes: number): Rou
   const before = sizeOf(engine.arena, slot);
   try {
     yield* changeExtents(task, engine, slot, 0, function* () {
-      setSize(task, slot, sizeBytes);
-      setDiskSize(task, slot, sizeBytes);
-      touchModified(task, slot);
+      setSizes(task, slot, sizeBytes);
     });
   } catch (error) {
     setSize(task, slot, before);

@@ -26,8 +26,42 @@ export const enum InodeAt {
   RootLevel = 60,
   RootCount = 62,
   RootEntries = 64,
-  Reserved = 208,
+  /** WORKS of unfinished work. */
+  Work = 208,
   End = 256,
+}
+
+/** Byte offsets in an entry of unfinished work. */
+export const enum WorkAt {
+  Kind = 0,
+  First = 4,
+  Limit = 8,
+  Resume = 12,
+  End = 16,
+}
+
+/** Changes of one inode's extents that may be under way at once, each of other pages. */
+export const WORKS = 3;
+
+/** What takes several transactions, and is finished after a crash. Pages are those of [first, end). */
+export const enum WorkKind {
+  None = 0,
+  /** They become holes: a punch, or a truncation to a smaller size, which is in the record already. */
+  Remove = 1,
+  /** They become unwritten. */
+  Unwrite = 2,
+  /** They go, and all pages behind them move down to `first`. */
+  Collapse = 3,
+  /** All pages from `first` on move up, to `end`. */
+  Insert = 4,
+}
+
+export interface Work {
+  kind: WorkKind;
+  first: number;
+  end: number;
+  /** Of a move under way: the page at which it goes on, plus one; 0 before its first step. */
+  resume: number;
 }
 
 export const INODE_RECORD_BYTES = 256;
@@ -103,6 +137,24 @@ export function storeInodeRecord(view: DataView, at: number, record: InodeRecord
   view.setFloat64(at + InodeAt.CtimeMs, record.ctimeMs, true);
   view.setFloat64(at + InodeAt.BirthtimeMs, record.birthtimeMs, true);
   view.setUint32(at + InodeAt.Next, record.next, true);
+}
+
+export function loadWork(view: DataView, at: number, index: number): Work {
+  const work = at + InodeAt.Work + index * WorkAt.End;
+  return {
+    kind: view.getUint32(work + WorkAt.Kind, true),
+    first: view.getUint32(work + WorkAt.First, true),
+    end: view.getUint32(work + WorkAt.Limit, true),
+    resume: view.getUint32(work + WorkAt.Resume, true),
+  };
+}
+
+export function storeWork(view: DataView, at: number, index: number, { kind, first, end, resume }: Work): void {
+  const work = at + InodeAt.Work + index * WorkAt.End;
+  view.setUint32(work + WorkAt.Kind, kind, true);
+  view.setUint32(work + WorkAt.First, first, true);
+  view.setUint32(work + WorkAt.Limit, end, true);
+  view.setUint32(work + WorkAt.Resume, resume, true);
 }
 
 /** Zeroes a record: a free one, with an empty tree. */

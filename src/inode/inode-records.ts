@@ -1,5 +1,6 @@
 /**
- * The records of inodes on the device: where each lies, the free list, the orphan list, and the inode table's growth.
+ * The records of inodes on the device: where each lies, the free list, and the inode table's growth. The orphan list is
+ * orphan-list.ts's.
  *
  * Any thread may call; changes inside a journal handle. Who owns what in a record:
  *   free list, orphan list, flags, generation   the InodeTable mutex
@@ -9,7 +10,6 @@
  *  1. A record never moves, and the inode table never shrinks.
  *  2. Every record below Header.InodeHighWater is used, or on the free list. A used one without links is on the orphan
  *     list, and in core but for what a crash left.
- *  3. The orphan list is linked forwards in the records, backwards in core (Inode.OrphanPrevious).
  *
  * Locks, in this order: the extent-map lock of the inode table file, the InodeTable mutex, the allocator's.
  */
@@ -54,10 +54,6 @@ const INO_MAX = 0xffff_ffff;
 
 /** Blocks that `take` may dirty: a record; and where the table has to grow, its blocks, their bitmaps and its extents. */
 export const CREDITS_TAKE_RECORD = 1 + GROW_BLOCKS * (1 + ALLOCATE_METADATA_CREDITS) + CREDITS_INSERT;
-/** Blocks that a change of the orphan list may dirty: the record, and its neighbour's. */
-export const CREDITS_ORPHAN = 2;
-/** Blocks that freeing a record may dirty: it also leaves the orphan list. */
-export const CREDITS_FREE_RECORD = CREDITS_ORPHAN;
 
 export class InodeRecords {
   private readonly perBlock: number;
@@ -95,14 +91,14 @@ export class InodeRecords {
   }
 
   /** The frame of the inode's record, pinned; `put` gives it back. */
-  private *frameOf(task: Task, slot: Slot): Routine<Frame> {
+  *frameOf(task: Task, slot: Slot): Routine<Frame> {
     const block = this.arena.unsigned[slotAt(this.arena, slot) + Inode.RecordBlock];
     if (block === 0) return this.journal.superblockFrame;
     const frame = this.metadata.tryGet(task, block, BlockKind.Inodes);
     return frame !== 0 ? frame : yield* this.metadata.get(task, block, BlockKind.Inodes);
   }
 
-  private put(frame: Frame): void {
+  put(frame: Frame): void {
     if (frame !== this.journal.superblockFrame) this.metadata.put(frame);
   }
 
@@ -323,84 +319,5 @@ export class InodeRecords {
     unlockLeaf(task, at + Inode.RecordLock);
     this.journal.dirty(task, frame);
     this.put(frame);
-  }
-
-  /** Puts an in-core inode on the orphan list; `deleted`, because it has no name any more. */
-  *addOrphan(task: Task, slot: Slot, deleted: boolean): Routine<void> {
-    const { unsigned, words } = this.arena;
-    const at = slotAt(this.arena, slot);
-    const frame = yield* this.frameOf(task, slot);
-    try {
-      yield* lockMutex(task, this.mutex);
-      const view = this.frames.view(frame);
-      const record = unsigned[at + Inode.RecordOffset];
-      const head = unsigned[Header.OrphanHead];
-      view.setUint32(record + InodeAt.Next, head, true);
-      if (deleted) {
-        view.setUint32(record + InodeAt.Flags, RecordFlag.Used | RecordFlag.Deleted, true);
-        view.setUint32(record + InodeAt.Links, 0, true);
-        unsigned[at + Inode.Links] = 0;
-        Atomics.or(words, at + Inode.Flags, InodeFlag.Deleted);
-      }
-      words[at + Inode.OrphanPrevious] = 0;
-      this.setPrevious(task, head, slot);
-      unsigned[Header.OrphanHead] = unsigned[at + Inode.Ino];
-      this.journal.dirty(task, frame);
-      unlockMutex(task, this.mutex);
-    } finally {
-      this.put(frame);
-    }
-  }
-
-  /** Takes an in-core inode off the orphan list; with `free`, its record goes to the free list. Its tree is empty then. */
-  *removeOrphan(task: Task, slot: Slot, free: boolean): Routine<void> {
-    const { unsigned } = this.arena;
-    const at = slotAt(this.arena, slot);
-    const ino = unsigned[at + Inode.Ino];
-    const frame = yield* this.frameOf(task, slot);
-    try {
-      yield* lockMutex(task, this.mutex);
-      try {
-        const view = this.frames.view(frame);
-        const record = unsigned[at + Inode.RecordOffset];
-        yield* this.unlink(task, slot, view.getUint32(record + InodeAt.Next, true));
-        view.setUint32(record + InodeAt.Next, 0, true);
-        if (free) {
-          clearInodeRecord(view, record);
-          // Kept, so that the next inode of this number has another one.
-          view.setUint32(record + InodeAt.Generation, unsigned[at + Inode.Generation], true);
-          view.setUint32(record + InodeAt.Next, unsigned[Header.InodeFreeHead], true);
-          this.slots.leave(task, slot);
-          unsigned[Header.InodeFreeHead] = ino;
-        }
-        this.journal.dirty(task, frame);
-      } finally {
-        unlockMutex(task, this.mutex);
-      }
-    } finally {
-      this.put(frame);
-    }
-  }
-
-  /** Makes `next` follow whatever comes before the slot on the orphan list. */
-  private *unlink(task: Task, slot: Slot, next: number): Routine<void> {
-    const { unsigned, words } = this.arena;
-    const previous = words[slotAt(this.arena, slot) + Inode.OrphanPrevious] as Slot;
-    if (previous === 0) {
-      unsigned[Header.OrphanHead] = next;
-    } else {
-      const frame = yield* this.frameOf(task, previous);
-      const at = unsigned[slotAt(this.arena, previous) + Inode.RecordOffset];
-      this.frames.view(frame).setUint32(at + InodeAt.Next, next, true);
-      this.journal.dirty(task, frame);
-      this.put(frame);
-    }
-    this.setPrevious(task, next, previous);
-  }
-
-  /** One that is not in core was left by a crash: it comes in core only as the first of the list. */
-  private setPrevious(task: Task, ino: number, previous: Slot): void {
-    const slot = ino === 0 ? 0 : this.slots.peek(task, ino);
-    if (slot !== 0) this.arena.words[slotAt(this.arena, slot) + Inode.OrphanPrevious] = previous;
   }
 }

@@ -27,6 +27,8 @@ import { Header, Inode, Thread, ThreadState } from '../sync/layout.js';
 import { acquireExclusive, releaseExclusive } from '../sync/rwsem.js';
 import { MAX_FILE_PAGES, type Slot } from '../units.js';
 import { CREDITS_REMOVE_STEP, type ExtentMap } from './extent-map.js';
+import { CREDITS_UPDATE } from './extent-transaction.js';
+import { ExtentWork } from './extent-work.js';
 import {
   diskSizeOf,
   FIRST_FILE_SLOT,
@@ -37,16 +39,16 @@ import {
   sizeOf,
   slotAt,
 } from './inode.js';
-import { CREDITS_FREE_RECORD, CREDITS_ORPHAN, CREDITS_TAKE_RECORD, InodeRecords } from './inode-records.js';
+import { CREDITS_TAKE_RECORD, InodeRecords } from './inode-records.js';
 import { InodeSlots } from './inode-slots.js';
+import { CREDITS_FREE_RECORD, OrphanList } from './orphan-list.js';
 
 /** How long to wait for a reader ahead before looking whether its thread still lives. */
 const READAHEAD_WAIT_MS = 100;
 /** Blocks that creating an inode may dirty. */
 export const CREDITS_CREATE = CREDITS_TAKE_RECORD;
-/** Blocks that `update` may dirty. */
-export const CREDITS_UPDATE = 1;
-export { CREDITS_ORPHAN } from './inode-records.js';
+export { CREDITS_UPDATE } from './extent-transaction.js';
+export { CREDITS_ORPHAN } from './orphan-list.js';
 
 const NONE = 0 as Slot;
 /** Evictions that may fail, because of errors or because somebody came, before a finder gives up. */
@@ -54,7 +56,10 @@ const EVICTIONS_MAX = 64;
 
 export class InodeTable {
   private readonly slots: InodeSlots;
+  /** Changes of extents that may take several transactions. */
+  readonly work: ExtentWork;
   private readonly records: InodeRecords;
+  private readonly orphans: OrphanList;
 
   constructor(
     readonly arena: Arena,
@@ -67,6 +72,8 @@ export class InodeTable {
   ) {
     this.slots = new InodeSlots(arena);
     this.records = new InodeRecords(arena, frames, journal, metadata, allocator, extents, this.slots);
+    this.orphans = new OrphanList(arena, frames, journal, this.records, this.slots);
+    this.work = new ExtentWork({ arena, journal, inodes: this }, extents, this.orphans, frames.blockBytes);
   }
 
   /** Sets slot 1 up from the superblock's page. The opening thread calls it once, after the journal has started. */
@@ -198,19 +205,19 @@ export class InodeTable {
   /** Frees a deleted inode that only the caller uses. */
   private *free(task: Task, slot: Slot): Routine<void> {
     yield* this.cache.drop(task, slot, 0, MAX_FILE_PAGES);
-    yield* this.removeExtents(task, slot, 0);
+    yield* this.removeExtents(task, slot);
     yield* this.journal.begin(task, CREDITS_FREE_RECORD);
     try {
-      yield* this.records.removeOrphan(task, slot, true);
+      yield* this.orphans.free(task, slot);
     } finally {
       this.journal.end(task);
     }
   }
 
-  /** Frees the blocks from page `first` on. */
-  private *removeExtents(task: Task, slot: Slot, first: number): Routine<void> {
+  /** Frees all blocks. The inode is on the orphan list. */
+  private *removeExtents(task: Task, slot: Slot): Routine<void> {
     const lock = mapLockAt(this.arena, slot);
-    for (let page = first; page < MAX_FILE_PAGES; ) {
+    for (let page = 0; page < MAX_FILE_PAGES; ) {
       yield* this.journal.begin(task, CREDITS_REMOVE_STEP);
       try {
         yield* acquireExclusive(task, lock);
@@ -304,17 +311,7 @@ export class InodeTable {
    * somebody with a reference.
    */
   *markDeleted(task: Task, slot: Slot): Routine<void> {
-    yield* this.records.addOrphan(task, slot, true);
-  }
-
-  /** Puts an inode with names on the orphan list: a crash from now on cuts it to its disk size. As `markDeleted`. */
-  *addOrphan(task: Task, slot: Slot): Routine<void> {
-    yield* this.records.addOrphan(task, slot, false);
-  }
-
-  /** Undoes `addOrphan`, inside a handle (CREDITS_ORPHAN). */
-  *removeOrphan(task: Task, slot: Slot): Routine<void> {
-    yield* this.records.removeOrphan(task, slot, false);
+    yield* this.orphans.addDeleted(task, slot);
   }
 
   /**
@@ -361,15 +358,8 @@ export class InodeTable {
     let count = 0;
     for (let ino = unsigned[Header.OrphanHead]; ino !== 0; ino = unsigned[Header.OrphanHead]) {
       const slot = yield* this.find(task, ino);
-      if (!isDeleted(this.arena, slot)) {
-        yield* this.removeExtents(task, slot, Math.ceil(sizeOf(this.arena, slot) / this.frames.blockBytes));
-        yield* this.journal.begin(task, CREDITS_ORPHAN);
-        try {
-          yield* this.removeOrphan(task, slot);
-        } finally {
-          this.journal.end(task);
-        }
-      }
+      // Of a deleted one all goes, whatever else was to be done with it.
+      if (!isDeleted(this.arena, slot)) yield* this.work.finish(task, slot);
       yield* this.release(task, slot);
       count++;
     }

@@ -434,6 +434,8 @@ export const enum InodeFlag {
   Waited = 8,
   /** Used since the eviction clock passed. */
   Referenced = 16,
+  /** The first of WORKS bits: a place for unfinished work in the inode's record is taken (inode/orphan-list.ts). */
+  Work = 32,
 }
 
 /** An allocation group. Under its group lock (mutex GlobalLock.Groups + group % GROUP_LOCKS) unless said otherwise. */

@@ -70,6 +70,7 @@ const structures: Structure[] = [
   },
   { section: 'Block header', table: 0, codec: blockHeader, offsets: 'HeaderAt', start: 0, end: HEADER_BYTES },
   { section: 'Inode table', table: 0, codec: inodeRecord, offsets: 'InodeAt', start: 0, end: INODE_RECORD_BYTES },
+  { section: 'Inode table', table: 1, codec: inodeRecord, offsets: 'WorkAt', start: 0, end: 16 },
   { section: 'Extent tree', table: 0, codec: extentNode, offsets: 'ExtentNodeAt', start: HEADER_BYTES },
   { section: 'Extent tree', table: 1, codec: extentNode, offsets: 'ExtentEntryAt', start: 0, end: ENTRY_BYTES },
   { section: 'Name tree', table: 0, codec: nameNode, offsets: 'NameNodeAt', start: HEADER_BYTES },
@@ -107,7 +108,7 @@ describe('the format document', () => {
     expect(HEADER_WORDS * 4).toBe(HEADER_BYTES);
     expect(ENTRY_WORDS * 4).toBe(ENTRY_BYTES);
     expect(NODE_ENTRIES_WORD * 4).toBe(extentNode.ExtentNodeAt.Entries);
-    expect(inodeRecord.InodeAt.Reserved - inodeRecord.InodeAt.RootEntries).toBe(ROOT_CAPACITY * ENTRY_BYTES);
+    expect(inodeRecord.InodeAt.Work - inodeRecord.InodeAt.RootEntries).toBe(ROOT_CAPACITY * ENTRY_BYTES);
     expect(nameNode.nameNodeRoom(4096)).toBe(4096 - nameNode.NameNodeAt.Slots);
     expect(nameNode.nameCellBytes(7)).toBe(2 + nameNode.NameCellAt.Name + 7);
     expect(superblock.SuperblockAt.InodeTableRecord + INODE_RECORD_BYTES).toBe(superblock.SuperblockAt.Rest);

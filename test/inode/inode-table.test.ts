@@ -103,23 +103,6 @@ describe('the inode table', () => {
     }
   });
 
-  it('finishes a truncation that was cut short', () => {
-    const world = new InodeWorld();
-    const slot = world.create();
-    world.write(slot, 0, 40, 1);
-    world.run(world.cache.writeRange(world.task, slot, 0, MAX_FILE_PAGES, { wait: true }));
-    world.inHandle(10, () => world.inodes.addOrphan(world.task, slot));
-    setSize(world.task, slot, 10 * world.blockBytes + 1);
-    world.arena.doubles[(slotAt(world.arena, slot) + Inode.DiskSize) / 2] = sizeOf(world.arena, slot);
-    world.inHandle(1, () => world.inodes.update(world.task, slot));
-    world.run(world.journal.commit(world.task));
-    const crashed = new InodeWorld({ device: world.device.clone() });
-    expect(crashed.run(crashed.inodes.finishOrphans(crashed.task))).toBe(1);
-    const found = crashed.run(crashed.inodes.find(crashed.task, inoOf(world.arena, slot)));
-    expect(blocksOf(crashed.arena, found)).toBe(11);
-    expect(crashed.check()).toEqual([]);
-  });
-
   it('gives slots up under pressure: dirty pages are written, clean ones dropped, records updated', () => {
     const world = new InodeWorld({ inodes: 12, frames: 256 });
     const held = world.create();

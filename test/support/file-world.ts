@@ -27,7 +27,7 @@ import { ReadaheadState } from '#dist/src/pagecache/readahead.js';
 import { BlockingDriver, runBlocking } from '#dist/src/routine/blocking-driver.js';
 import { type Effect, EffectKind, IoKind, type Routine } from '#dist/src/routine/effect.js';
 import { type PointName, pointNumber } from '#dist/src/routine/points.js';
-import type { Task } from '#dist/src/routine/task.js';
+import type { Driver, Task } from '#dist/src/routine/task.js';
 import { Access } from '#dist/src/store/arguments.js';
 import { type CheckReport, checkDevice } from '#dist/src/store/check.js';
 import { formatDevice } from '#dist/src/store/format-store.js';
@@ -124,11 +124,12 @@ export class FileWorld {
     arena.words[Header.State] = StoreState.Open;
   }
 
-  /** One more logical thread. */
-  attach(): Actor {
+  /** One more logical thread; `yielding` at every lock. */
+  attach(yielding = false): Actor {
     const { device, blockBytes } = this;
     const arena = new Arena(this.arena.buffer, this.arena.layout);
-    const driver = new BlockingDriver(arena, false);
+    const driver: Driver = new BlockingDriver(arena, false);
+    if (yielding) Object.assign(driver, { yieldsAtLocks: true });
     if (this.random !== undefined) driver.random = this.random;
     const task = attachThread(arena, driver);
     const frames = new Frames(this.frames, blockBytes, arena.layout.frames);
@@ -164,6 +165,16 @@ export class FileWorld {
     const result = runBlocking(this.task, routine);
     this.task.lockdep?.assertNothingHeld();
     return result;
+  }
+
+  /** `run` as another logical thread. */
+  runAs<T>(actor: Actor, routine: Routine<T>): T {
+    return runBlocking(actor.task, routine);
+  }
+
+  /** Number of the running transaction. */
+  running(): { transaction: number } {
+    return { transaction: this.engine.journal.running };
   }
 
   /** A new file, referenced. */

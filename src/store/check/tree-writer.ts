@@ -62,7 +62,7 @@ export function writeExtentTree(
     }
     items = above;
   }
-  record.bytes.fill(0, at + InodeAt.RootEntries, at + InodeAt.Reserved);
+  record.bytes.fill(0, at + InodeAt.RootEntries, at + InodeAt.Work);
   setRoot(record.view, at, level, items.length);
   setTreeBlocks(record.view, at, nodes);
   writeEntries(record.words, rootEntriesWord(at), level, items);
