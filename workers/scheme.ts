@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { type RoundMessage, runRound, SchemeThread } from '../bench/compare/scheme-thread.js';
 
 const thread = new SchemeThread(workerData);
+parentPort!.postMessage('ready');
 parentPort!.on('message', (message: RoundMessage) => {
   parentPort!.postMessage(runRound(thread, message));
 });

@@ -53,7 +53,7 @@ export class SchemeCrew {
 
   /** One round of `lengthMs`, each of its parts by a thread of its own, all at once. */
   async run(parts: readonly Round[], lengthMs: number): Promise<RoundFigures> {
-    while (this.workers.length < parts.length) this.hire();
+    while (this.workers.length < parts.length) await this.hire();
     Atomics.store(this.control, 0, 0);
     const before = waitsOf(this.store.stats());
     const results = parts.map((round, i) => this.ask(this.workers[i], round));
@@ -70,9 +70,15 @@ export class SchemeCrew {
     await this.store.close();
   }
 
-  private hire(): void {
+  /** Resolves once the thread is there: a round is no longer than it is said to be for any of its parts. */
+  private async hire(): Promise<void> {
     const workerData = { handle: this.handle, control: this.control, seed: this.workers.length + 1 };
-    this.workers.push(new Worker(new URL('../../workers/scheme.js', import.meta.url), { workerData }));
+    const worker = new Worker(new URL('../../workers/scheme.js', import.meta.url), { workerData });
+    this.workers.push(worker);
+    await new Promise((resolve, reject) => {
+      worker.once('error', reject);
+      worker.once('message', () => resolve(worker.off('error', reject)));
+    });
   }
 
   private ask(worker: Worker, round: Round): Promise<RoundResult> {

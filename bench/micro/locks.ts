@@ -101,7 +101,8 @@ export function locksSuite(): { suite: Suite; close(): void } {
         releaseVersioned(task, versioned);
       }),
       repeated('version of a page, twice', () => {
-        if (versionOf(arena, versioned, 3, 4) !== versionOf(arena, versioned, 3, 4)) throw new Error('nobody writes');
+        const before = versionOf(arena, versioned, 3, 4);
+        if (versionOf(arena, versioned, 3, 4) !== before) throw new Error('nobody writes');
       }),
       repeated('mutex', () => {
         tryLockMutex(task, mutex);
