@@ -35,7 +35,8 @@ async function started(program: string, args: readonly string[], socket: string)
   }
   return {
     child,
-    uri: (query = '', exportName = '') => `nbd+unix:///${exportName}?socket=${socket}${query === '' ? '' : `&${query}`}`,
+    uri: (query = '', exportName = '') =>
+      `nbd+unix:///${exportName}?socket=${socket}${query === '' ? '' : `&${query}`}`,
     kill: async () => {
       child.kill('SIGKILL');
       await ended;
