@@ -10,6 +10,7 @@ export {
   type StrategyName,
   type Verdict,
 } from './explore/explore.js';
+export { drawPicture } from './explore/picture.js';
 export type { Scenario, ScenarioFile, ScenarioOperation, ScenarioThread } from './explore/scenario.js';
 export { scenarioByName, scenarios } from './explore/scenarios.js';
 export { formatSchedule, parseSchedule, SCHEDULE_VERSION, type Schedule } from './explore/schedule.js';

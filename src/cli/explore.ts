@@ -6,6 +6,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
 import {
+  drawPicture,
   explore,
   formatCell,
   formatTables,
@@ -37,6 +38,7 @@ interface Options {
   unsafe?: boolean;
   json?: boolean;
   output?: string;
+  html?: string;
 }
 
 /** Where the table of all verdicts belongs. */
@@ -53,6 +55,7 @@ export function registerExplore(program: Command): void {
     .option('--schedules <n>', 'schedules of a scenario, at most (100000, or 1000 random ones)', count)
     .option('--seed <n>', 'of the random strategy', count)
     .option('--replay <schedule>', 'play one schedule again, step by step')
+    .option('--html <file>', 'with --replay: write a picture of the schedule there, as a page for a browser')
     .option('--all', `all schemes and scenarios, into the table of ${TABLE_FILE}`)
     .option('--unsafe', 'schemes that are not safe, too')
     .option('--json', 'print as JSON')
@@ -61,12 +64,19 @@ export function registerExplore(program: Command): void {
 }
 
 function run(options: Options): Promise<void> {
-  return options.replay === undefined ? exploreAll(options) : playAgain(options.replay, options);
+  if (options.replay !== undefined) return playAgain(options.replay, options);
+  if (options.html !== undefined) throw new UsageError('--html shows one schedule: give it with --replay');
+  return exploreAll(options);
 }
 
 async function playAgain(schedule: string, options: Options): Promise<void> {
   const replayed = asUsage(() => replay(schedule));
   if (replayed.failure !== null) process.exitCode = 1;
+  if (options.html !== undefined) {
+    writeFileSync(options.html, drawPicture(replayed));
+    if (options.json !== true && options.output === undefined)
+      return printLine(`${options.html}: ${verdict(replayed)}`);
+  }
   put(options, options.json === true ? JSON.stringify(replayed, null, 2) : describe(replayed));
 }
 
@@ -138,11 +148,15 @@ function put({ output, json }: Options, text: string): void {
   else printLine(text);
 }
 
-function describe({ scheme, scenario, events, failure }: Replayed): string {
+function describe(replayed: Replayed): string {
+  const { scheme, scenario, events } = replayed;
   const rows = events.map((event) => [event.step, event.threadName, action(event), where(event), locks(event)]);
   const table = formatTable(['step', 'thread', 'comes to', 'source', 'holds'], rows, ['step']);
-  const verdict = failure === null ? 'nothing wrong' : `${failure.kind}: ${failure.message}`;
-  return `${scenario.name} under ${scheme}: ${scenario.description}\n${table}\n${verdict}`;
+  return `${scenario.name} under ${scheme}: ${scenario.description}\n${table}\n${verdict(replayed)}`;
+}
+
+function verdict({ failure }: Replayed): string {
+  return failure === null ? 'nothing wrong' : `${failure.kind}: ${failure.message}`;
 }
 
 function action({ action, effect, point, target, waitsFor }: TraceEvent): string {

@@ -65,3 +65,14 @@ test.each([
   expect(stderr).toContain(message);
   expect(code).toBe(2);
 });
+
+test('draws a schedule as a page, and only one schedule', async () => {
+  const html = join(directory, 'schedule.html');
+  const { code, stdout } = await emmental(['explore', '--replay=1:none:punch-read:A5B', `--html=${html}`]);
+  expect(code).toBe(1);
+  expect(stdout.toString()).toMatch(/schedule\.html: stale: /);
+  expect(readFileSync(html, 'utf8')).toMatch(/^<!DOCTYPE html>[\s\S]*punch-read under none[\s\S]*<\/html>\n$/);
+  const refused = await emmental(['explore', '--scenario=punch-read', `--html=${html}`]);
+  expect(refused.code).toBe(2);
+  expect(refused.stderr).toContain('--html shows one schedule');
+});
