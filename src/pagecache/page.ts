@@ -37,13 +37,15 @@
  *   - A pin on a free frame changes only the pin count, which inserting keeps, as it adds to the word.
  * Giving up is a false miss, which lookups without a lock are allowed; the slow path looks again under the bucket's lock.
  *
- * And without a pin (file/hot-path.ts, where loads keep their order): the reader reads the insertion count above Owner, then
- * State (Uptodate, not Frozen), then Mapping and Index, then the bytes, then the count again. The inserter raises the count
+ * And without a pin (file/page-copier.ts, where loads keep their order): the reader reads the insertion count above Owner,
+ * then State (Uptodate, not Frozen), then Mapping and Index, then the bytes, then the count again. The inserter raises the count
  * before it writes anything else, while the frame is frozen. So if the count is what it was: no later insertion had begun
  * when the bytes were read; the one it counts had ended when State was read; Mapping and Index are hence its own.
  *
  * The last unpin frees. Whoever takes the pins of a detached page to 0 tries to swap exactly the word it left for a bare
  * Frozen. If that fails, somebody has pinned since, and will be last in turn; at most one swap succeeds, and one does.
+ *
+ * test/hit-path searches all interleavings of these steps: what changes here changes there.
  *
  * Leaf mutexes of this directory: bucket, ListLock, reclaim. None is taken while another is held.
  */
