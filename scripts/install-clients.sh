@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the programs that tests of the network block device use, from Debian's packages. Where that cannot be done, or
-# where they are there already, it does nothing: a test whose program is missing is skipped, and says so.
+# Installs the programs that tests of the network block device use, and a browser for the pictures of schedules, from
+# Debian's packages. Where that cannot be done, or where they are there already, it does nothing: a test whose program is
+# missing is skipped, and says so.
 set -u
 missing=()
 need() { command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
@@ -11,6 +12,7 @@ need fio fio
 need fusermount3 fuse3
 need mkfs.ext4 e2fsprogs
 need openssl openssl
+need chromium chromium
 if [ "${#missing[@]}" -eq 0 ]; then exit 0; fi
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then

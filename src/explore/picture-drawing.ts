@@ -17,8 +17,8 @@ const ROW = 24;
 const GAP = 12;
 const LETTER = 6.4;
 const NAMES = 118;
-/** Room behind the last step for the mark of a failure. */
-const MARGIN = 96;
+/** Room behind the last step: for the mark of a failure, and for the names of bars that begin there. */
+const MARGIN = 190;
 
 interface Placed {
   readonly bar: Bar;
