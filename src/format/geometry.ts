@@ -31,9 +31,11 @@ export const MIN_STORE_BLOCKS = 64;
 const JOURNAL_SHARE = 32;
 const JOURNAL_BYTES_MAX = 64 * MIB;
 const JOURNAL_BLOCKS_SMALL = 128;
+/** The largest handle, a rename, fits a journal of so many blocks. */
+const JOURNAL_BLOCKS_LEAST = 80;
 /** On a device this small all other blocks fit a journal of half of it: no handle can need more. */
 const JOURNAL_HALF_EXTRA = 4;
-/** Any smaller one holds no handle of use; such journals are for tests. */
+/** Any smaller one is none. */
 export const JOURNAL_BLOCKS_MIN = 16;
 
 /** Blocks of which one bitmap block tells. */
@@ -57,7 +59,10 @@ export function geometryFor(
   if (blocks > blocksPerGroup && rest > 0 && rest < SMALLEST_GROUP) blocks -= rest;
   if (blocks < MIN_STORE_BLOCKS) return null;
   const journalBlocks = Math.min(
-    Math.max(leastJournalBlocks(blocks), Math.floor(blocks / JOURNAL_SHARE)),
+    Math.max(
+      Math.min(JOURNAL_BLOCKS_SMALL, Math.ceil(blocks / 2) + JOURNAL_HALF_EXTRA),
+      Math.floor(blocks / JOURNAL_SHARE),
+    ),
     Math.max(JOURNAL_BLOCKS_SMALL, Math.floor(JOURNAL_BYTES_MAX / blockBytes)),
     Math.max(Math.floor(blocksPerGroup / 2) + JOURNAL_HALF_EXTRA, Math.min(blocksPerGroup - 32, JOURNAL_BLOCKS_SMALL)),
   );
@@ -73,7 +78,7 @@ export function geometryFor(
 
 /** The smallest journal with which a store of so many blocks can run all operations. */
 export function leastJournalBlocks(blocks: number): number {
-  return Math.min(JOURNAL_BLOCKS_SMALL, Math.ceil(blocks / 2) + JOURNAL_HALF_EXTRA);
+  return Math.min(JOURNAL_BLOCKS_LEAST, Math.ceil(blocks / 2) + JOURNAL_HALF_EXTRA);
 }
 
 /** Why the numbers cannot be a store's geometry, or null when they can. */

@@ -41,7 +41,9 @@ export class Commit {
   private readonly words: Int32Array;
   private readonly at: number;
   private readonly copies: CommitBuffer;
+  /** Of the transaction being committed. */
   private revoked: number[] = [];
+  private isOrdered = false;
 
   constructor(
     private readonly cache: PageCache,
@@ -67,7 +69,7 @@ export class Commit {
       if (!this.log.isOpen) yield* this.log.open(task);
       yield* this.snapshot(task);
       yield task.point('journal:snapshot');
-      if (copies.count > 0) yield* this.write(task, transaction, number);
+      if (copies.count > 0) yield* this.write(task, number);
     } catch (error) {
       this.fail(error);
       copies.giveBack(task);
@@ -96,12 +98,12 @@ export class Commit {
     task.driver.wake(this.at + Word.Progress, EVERYBODY);
   }
 
-  private *write(task: Task, transaction: number, number: number): Routine<void> {
-    const { copies, log, words, at } = this;
+  private *write(task: Task, number: number): Routine<void> {
+    const { copies, log } = this;
     copies.seal(number, task.driver.now());
     const length = log.area.transactionLength(copies.count, this.revoked.length);
     while (log.free < length) yield* this.checkpoint.run(task);
-    if (words[at + Word.Ordered] === transaction) yield* this.flush(task);
+    if (this.isOrdered) yield* this.flush(task);
     const { sequence } = log;
     yield* log.append(task, copies, this.revoked);
     yield task.point('journal:written');
@@ -127,6 +129,8 @@ export class Commit {
         if (open === 0) break;
         yield task.wait(at + Word.Handles, open);
       }
+      // Before the next transaction's handles can order data of their own.
+      this.isOrdered = words[at + Word.Ordered] === words[at + Word.Running];
       this.startNext();
       this.revoked = this.revocations.take();
       if (Atomics.load(words, Header.MetadataDirty) === 0) return;

@@ -15,6 +15,7 @@ import {
   type Geometry,
   geometryFor,
   initialFreeBlocks,
+  leastJournalBlocks,
   MIN_STORE_BLOCKS,
   SUPERBLOCK_BLOCK,
   superblockCopyBlock,
@@ -105,6 +106,11 @@ function planGeometry(sizeBytes: number, options: FormatOptions): Geometry {
   const wrong = validateGeometry(geometry);
   if (wrong !== null) refuse(`impossible geometry: ${wrong}`);
   const room = Math.min(geometry.blocksPerGroup, geometry.blocks - 1) - geometry.journalStart - geometry.journalBlocks;
+  const least = leastJournalBlocks(geometry.blocks);
+  // Small groups are for tests, which know what they ask of the journal.
+  if (blocksPerGroup === undefined && geometry.journalBlocks < least) {
+    refuse(`a journal of ${geometry.journalBlocks} blocks; the least is ${least} blocks, ${least * blockBytes} bytes`);
+  }
   if (room < MIN_STORE_BLOCKS / 4) {
     refuse(`a journal of ${geometry.journalBlocks} blocks leaves no room in the first group`);
   }

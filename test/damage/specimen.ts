@@ -51,7 +51,7 @@ export interface SpecimenOptions {
 }
 
 /** A journal that small stores can run with lies in the first group. */
-const JOURNAL_BLOCKS = 64;
+const JOURNAL_BLOCKS = 96;
 
 export class Specimen {
   readonly blockBytes: number;

@@ -257,6 +257,63 @@ describe('concurrent commits', () => {
   });
 });
 
+describe('ordered data', () => {
+  /** What the device is asked to do: writes to the log and flushes. */
+  function record(): string[] {
+    const done: string[] = [];
+    const { journalStart, journalBlocks } = world.geometry;
+    device.onWrite = (position) => {
+      const block = position / BLOCK_BYTES;
+      done.push(block >= journalStart && block < journalStart + journalBlocks ? 'log' : 'data');
+      return undefined;
+    };
+    device.onFlush = () => {
+      done.push('flush');
+    };
+    return done;
+  }
+
+  test('are flushed before the transaction that maps them is in the log, and only then', () => {
+    const block = addCommitted(1);
+    const done = record();
+    world.inHandle(2, () => setMark(world.task, block, 2));
+    world.run(world.journal.commit(world.task));
+    expect(done.splice(0)).toEqual(['log', 'flush']);
+    world.inHandle(2, function* () {
+      yield* setMark(world.task, block, 3);
+      world.journal.orderData(world.task);
+    });
+    world.run(world.journal.commit(world.task));
+    expect(done).toEqual(['flush', 'log', 'flush']);
+  });
+
+  // The mark was one word, looked at after the snapshot: by then a handle of the next transaction could have moved it on.
+  test('are flushed although the next transaction orders data while this one commits', () => {
+    const block = addCommitted(1);
+    world.inHandle(2, function* () {
+      yield* setMark(world.task, block, 2);
+      world.journal.orderData(world.task);
+    });
+    const done = record();
+    const scheduler = new Scheduler(world.arena);
+    scheduler.held.add('journal:snapshot');
+    scheduler.spawn('commit', (task) => world.journal.commit(task));
+    expect(scheduler.run()).toEqual({ commit: 'journal:snapshot' });
+    scheduler.spawn('next', (task) =>
+      inHandle(world, task, 2, function* () {
+        yield* setMark(task, block, 3);
+        world.journal.orderData(task);
+      }),
+    );
+    scheduler.run();
+    scheduler.release('journal:snapshot');
+    scheduler.finish();
+    expect(done.splice(0)).toEqual(['flush', 'log', 'flush']);
+    world.run(world.journal.commit(world.task));
+    expect(done).toEqual(['flush', 'log', 'flush']);
+  });
+});
+
 describe('credits', () => {
   test('a transaction that would outgrow the buffer is committed first', () => {
     const { capacity } = world.journal;

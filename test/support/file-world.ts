@@ -255,7 +255,7 @@ export class FileWorld {
 function format(device: MemoryDevice, blockBytes: number, blocksPerGroup?: number): void {
   const uuid = new Uint8Array(16);
   const groups = blocksPerGroup === undefined ? {} : { blocksPerGroup };
-  const journalBytes = Math.min(128, Math.max(68, (blocksPerGroup ?? 256) / 2)) * blockBytes;
+  const journalBytes = Math.min(128, Math.max(80, (blocksPerGroup ?? 256) / 2)) * blockBytes;
   formatDevice(device, { blockBytes, label: '', dataChecksums: false, now: 0, uuid, journalBytes, ...groups });
 }
 
