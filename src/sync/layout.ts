@@ -659,8 +659,8 @@ export function layoutOf(shape: ArenaShape, gates: number): Layout {
   const openFileRecords = region(shape.openFiles * OpenFile.Words);
   const readaheadRecords = region(READAHEAD_ENTRIES * ReadaheadEntry.Words);
   const requestRecords = region(shape.requests * Request.Words);
-  // Between one half and one page a bucket; with the descriptor and the ghost entry that is 56 to 60 bytes a page.
-  const pageBucketCount = powerOfTwoAtLeast(shape.frames);
+  // Between two thirds and four thirds of a page a bucket; with descriptor, ghost entry and logged frame 59 to 62 bytes a page.
+  const pageBucketCount = powerOfTwoAtLeast(Math.ceil((shape.frames * 3) / 4));
   const pageBuckets = region(pageBucketCount);
   const pageRecords = region((shape.frames + 1) * Page.Words);
   const ghosts = region(shape.frames);

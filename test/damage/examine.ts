@@ -59,7 +59,7 @@ function mount(specimen: Specimen, device: MemoryDevice): Mounted | StoreError {
 
 /** An error of damage says where it is. */
 function named(error: StoreError): void {
-  if (error.code === 'EUCLEAN' && !/block \d+|superblock|not closed/.test(error.message)) {
+  if (error.code === 'EUCLEAN' && !/block \d+|superblock|journal|not closed/.test(error.message)) {
     throw new Error(`the error names no structure: ${error.message}`);
   }
 }
