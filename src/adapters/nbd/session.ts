@@ -65,7 +65,7 @@ export class Session {
   private readonly whenGone = new Set<(error: Error) => void>();
   /** Operations of the store under way. */
   private active = 0;
-  private onIdle: (() => void) | null = null;
+  private readonly onIdle: (() => void)[] = [];
   /** How often the client has sent or taken something; at the last tick; ticks without. */
   private progress = 0;
   private progressSeen = 0;
@@ -460,19 +460,17 @@ export class Session {
 
   private idle(): Promise<void> {
     return new Promise((resolve) => {
-      this.onIdle = resolve;
+      this.onIdle.push(resolve);
       this.outbox.flush();
       this.checkIdle();
     });
   }
 
   private checkIdle(): void {
-    if (this.onIdle === null || this.active > 0) return;
+    if (this.onIdle.length === 0 || this.active > 0) return;
     // A request without payload that waits for its charge has been accepted.
     if (!this.isGone && (!this.outbox.isEmpty || (this.isBlocked && this.payloadLeft === 0))) return;
-    const settle = this.onIdle;
-    this.onIdle = null;
-    settle();
+    for (const settle of this.onIdle.splice(0)) settle();
   }
 
   /** The connection is gone: what is under way in the store ends, then the file is closed. */

@@ -15,9 +15,9 @@ import { TLSSocket } from 'node:tls';
 /** What a read may bring: as much as the host keeps for a unix socket. */
 export const READ_BYTES = 256 * 1024;
 
-/** Node's own field. */
+/** Node's own field, and what is used of it. */
 interface WithHandle {
-  _handle?: object | null;
+  _handle?: { reading: boolean; readStop(): number } | null;
 }
 
 export interface Reading {
@@ -36,6 +36,9 @@ export function readInto(accepted: Duplex, buffer: Buffer, receive: (chunk: Buff
     return { socket: accepted, early: null };
   }
   const early = accepted.read() as Buffer | null;
+  // Begun anew by the new socket: the end of the connection, which the accepted one may have met already, comes again then.
+  handle.readStop();
+  handle.reading = false;
   (accepted as WithHandle)._handle = null;
   const options = {
     handle,

@@ -1,7 +1,8 @@
 /** Many clients, greedy ones and slow ones: memory stays bounded, the others are served, and a stop is clean. */
 import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Command, CommandFlag, OptionReply } from '#dist/src/nbd/constants.js';
+import { Command, CommandFlag, Option, OptionReply } from '#dist/src/nbd/constants.js';
+import { encodeInfoRequest, encodeOption, putRequest } from '#dist/src/nbd/messages.js';
 import { expectBytes, pattern } from '../../support/bytes.js';
 import { RawClient } from './raw-client.js';
 import { MIB, makeFile, readFile, servedStore } from './served-store.js';
@@ -91,6 +92,33 @@ describe('back-pressure', () => {
     const read = await client.read(2, MIB, 32 * MIB, CommandFlag.DontFragment);
     expect(read.bytes.equals(bytes)).toBe(true);
   });
+});
+
+describe('a connection that ends', () => {
+  /**
+   * A client sent more requests with the end of its negotiation than are read ahead, and closed its side. The end was met by
+   * the socket that had negotiated, and never by the one that served: the session stayed for good.
+   */
+  it.each([5100, 7200])(
+    'ends, also when its end came with the end of the negotiation, behind %d requests',
+    async (count) => {
+      await makeFile(served.store, 'brief', MIB, pattern(MIB));
+      const client = await RawClient.connect(served.socket);
+      clients.push(client);
+      await client.greet();
+      const requests = Array.from({ length: count }, (_, i) => {
+        const header = Buffer.alloc(28);
+        putRequest(header, 0, 0, Command.Read, 0, i, 0, 1);
+        return header;
+      });
+      client.send(Buffer.concat([encodeOption(Option.Go, encodeInfoRequest('brief', [])), ...requests]));
+      (client.socket as Socket).end();
+      for (let type = 0; type !== OptionReply.Ack; ) ({ type } = await client.optionReply());
+      for (let i = 0; i < count; i++) await client.reply(1);
+      await client.untilClosed();
+      await until(() => served.server.stats().connections === 0);
+    },
+  );
 });
 
 describe('a clean stop', () => {
