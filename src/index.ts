@@ -22,3 +22,4 @@ export type {
 } from './store/stat.js';
 export type { LockStats, StoreStats } from './store/stats.js';
 export type { RunOptions, Store } from './store/store.js';
+export type { DurationBins, LockTimeBins } from './sync/lock-times.js';

@@ -8,6 +8,7 @@
 
 import type { Arena } from '../sync/arena.js';
 import { Header, HeaderFlag, RANGES_MAX, Range, STATISTICS_COLUMNS, Thread } from '../sync/layout.js';
+import { LockTimes } from '../sync/lock-times.js';
 import type { Lockdep } from '../sync/lockdep.js';
 import { exclusiveBlockedBy, sharedBlockedBy } from '../sync/rwsem-policy.js';
 import { DeviceEffects } from './device-effects.js';
@@ -57,6 +58,8 @@ export class Task extends DeviceEffects {
   /** Bits of an rwsem's state that keep this task from acquiring it at once (sync/rwsem.ts). */
   readonly sharedBlocked: number;
   readonly exclusiveBlocked: number;
+  /** Present in a store that was opened with `lockTimes`. */
+  readonly lockTimes: LockTimes | null;
   readonly spinLimit: number;
   readonly yieldsAtLocks: boolean;
   private readonly passesPoints: boolean;
@@ -80,6 +83,7 @@ export class Task extends DeviceEffects {
     this.rwsemPolicy = words[Header.RwsemPolicy];
     this.sharedBlocked = sharedBlockedBy(this.rwsemPolicy);
     this.exclusiveBlocked = exclusiveBlockedBy(this.rwsemPolicy);
+    this.lockTimes = layout.timesLocks === true ? new LockTimes(arena, thread) : null;
     this.spinLimit = driver.spinLimit ?? 0;
     this.yieldsAtLocks = driver.yieldsAtLocks ?? false;
     this.passesPoints = driver.passesPoints ?? false;

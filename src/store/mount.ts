@@ -49,7 +49,7 @@ export interface MountPlan {
   inodesMin: number;
   commitBytes: number;
   /** What the arena holds, but for what follows from the store and the cache. */
-  shape: Pick<ArenaShape, 'threads' | 'exclusions' | 'openFiles' | 'requests'>;
+  shape: Pick<ArenaShape, 'threads' | 'exclusions' | 'openFiles' | 'requests' | 'timesLocks'>;
   scheme: string;
   readOnly: boolean;
   dirtyRatio: number;

@@ -30,6 +30,8 @@ export interface OpenOptions {
   threads?: number;
   /** How the reader-writer locks queue. Default 'kernel'. */
   rwsemPolicy?: RwsemPolicyName;
+  /** Time waits for locks and holds of them, for `stats().lockTimes`. Costs speed. */
+  lockTimes?: boolean;
   /** Check lock order and page states at run time. Costs speed. */
   verify?: boolean;
 }
@@ -103,7 +105,13 @@ function planOf(path: string, options: OpenOptions): Plan {
     minCachePages: MIN_CACHE_PAGES,
     inodesMin: INODES_MIN,
     commitBytes: COMMIT_BUFFER_BYTES,
-    shape: { threads: THREAD_SLOTS, exclusions: EXCLUSIONS, openFiles: OPEN_FILES, requests: REQUESTS },
+    shape: {
+      threads: THREAD_SLOTS,
+      exclusions: EXCLUSIONS,
+      openFiles: OPEN_FILES,
+      requests: REQUESTS,
+      timesLocks: options.lockTimes === true,
+    },
     scheme,
     readOnly: options.readOnly === true,
     dirtyRatio: checkNumber('dirtyRatio', options.dirtyRatio ?? DEFAULT_DIRTY_RATIO, 0.01, 1),

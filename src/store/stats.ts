@@ -1,5 +1,6 @@
 /** The counters of an open store, as `stats()` tells them. */
 import { Header } from '../sync/layout.js';
+import { type LockTimeBins, sumLockTimes } from '../sync/lock-times.js';
 import { LOCK_RANK_NAMES } from '../sync/lockdep.js';
 import { RWSEM_POLICIES } from '../sync/rwsem.js';
 import { Count, sumStatistics } from '../sync/statistics.js';
@@ -33,6 +34,8 @@ export interface StoreStats {
   truncates: number;
   /** By kind of lock. */
   locks: Record<string, LockStats>;
+  /** How long locks were waited for and held, by kind of lock: histograms. Null unless the store was opened with `lockTimes`. */
+  lockTimes: Record<string, LockTimeBins> | null;
   allocator: {
     blocksFree: number;
     blocksReserved: number;
@@ -82,6 +85,7 @@ export function snapshotStats(session: Session): StoreStats {
     punches: n[Count.Punches],
     truncates: n[Count.Truncates],
     locks: lockStats(n),
+    lockTimes: sumLockTimes(arena),
     allocator: {
       blocksFree: unsigned[Header.BlocksFree],
       blocksReserved: unsigned[Header.BlocksReserved],

@@ -15,6 +15,7 @@ export function recordAcquisition(task: Task, at: number, mode: LockMode, mayInv
 
 /** The lock was not taken after all. */
 export function forgetAcquisition(task: Task, at: number): void {
+  if (task.lockTimes !== null) task.lockTimes.failed();
   popHeld(task, at);
   if (task.lockdep !== null) task.lockdep.release(task.words[at + Rwsem.Rank], at);
 }

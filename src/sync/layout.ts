@@ -4,8 +4,8 @@
  * One `SharedArrayBuffer`, seen as 32-bit words (atomics) and 64-bit floats (bytes, times). Regions follow each other in
  * the order of `layoutOf`; all start on a 64-byte line. Words are zero at first, and zero means "none" everywhere.
  *
- *   header │ gates │ threads │ ranges │ versions │ statistics │ page wait queues │ global locks │ journal │ logged frames
- *          │ revoked blocks │ inode hash │ inodes │ groups │ exclusions │ pins │ open files │ readahead │ requests
+ *   header │ gates │ threads │ ranges │ versions │ statistics │ lock times │ page wait queues │ global locks │ journal
+ *          │ logged frames │ revoked blocks │ inode hash │ inodes │ groups │ exclusions │ pins │ open files │ readahead │ requests
  *          │ page buckets │ page descriptors │ ghosts
  *
  * Each region's enum below names its words. "Publishes" is the atomic operation after which other threads may rely on
@@ -575,6 +575,14 @@ export const UNWRITTEN_BLOCK = 0xffff_ffff;
 /** Statistics: doubles, one row per thread, each written by its own thread alone (stats.ts names the columns). */
 export const STATISTICS_COLUMNS = 96;
 
+/**
+ * Histograms of how long locks were waited for and held (sync/lock-times.ts): for each thread, two for each lock rank. There only
+ * in a store that was opened with `lockTimes`. Each written by its own thread alone.
+ */
+export const LOCK_TIME_BUCKETS = 256;
+export const LOCK_TIME_RANKS = 12;
+export const LOCK_TIME_WORDS = LOCK_TIME_RANKS * 2 * LOCK_TIME_BUCKETS;
+
 export interface ArenaShape {
   /** Page frames of the cache. */
   frames: number;
@@ -586,6 +594,8 @@ export interface ArenaShape {
   pins: number;
   openFiles: number;
   requests: number;
+  /** Whether waits for locks and holds of them are timed. */
+  timesLocks?: boolean;
 }
 
 /** Word offsets of the regions, and what an index needs to be masked with. */
@@ -599,6 +609,7 @@ export interface Layout extends ArenaShape {
   versionMask: number;
   /** Offset in doubles. */
   statistics: number;
+  lockTimes: number;
   pageWaits: number;
   locks: number;
   journal: number;
@@ -645,6 +656,7 @@ export function layoutOf(shape: ArenaShape, gates: number): Layout {
   const versionCount = Math.min(VERSIONS_MAX, powerOfTwoAtLeast(shape.frames / 2 + 1));
   const versions = region(versionCount);
   const statistics = region(shape.threads * STATISTICS_COLUMNS * 2) / 2;
+  const lockTimes = region(shape.timesLocks === true ? shape.threads * LOCK_TIME_WORDS : 0);
   const pageWaits = region(PAGE_WAIT_QUEUES);
   const locks = region(GlobalLock.Words);
   const journal = region(Journal.Words);
@@ -672,6 +684,7 @@ export function layoutOf(shape: ArenaShape, gates: number): Layout {
     versions,
     versionMask: versionCount - 1,
     statistics,
+    lockTimes,
     pageWaits,
     locks,
     journal,

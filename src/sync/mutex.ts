@@ -89,6 +89,7 @@ function spin(task: Task, at: number): boolean {
 }
 
 function forgetAcquisition(task: Task, at: number): void {
+  if (task.lockTimes !== null) task.lockTimes.failed();
   popHeld(task, at);
   if (task.lockdep !== null) task.lockdep.release(task.words[at + Mutex.Rank], at);
 }

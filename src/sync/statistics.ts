@@ -50,8 +50,10 @@ export function count(task: Task, column: Count, n = 1): void {
 /** One acquisition of a lock of `rank` that had to wait since `sinceMs`. */
 export function countLockWait(task: Task, rank: number, sinceMs: number): void {
   const { doubles } = task.arena;
+  const waitedMs = Math.max(0, task.driver.now() - sinceMs);
   doubles[task.statistics + Count.LockWaits + rank] += 1;
-  doubles[task.statistics + Count.LockWaitMs + rank] += Math.max(0, task.driver.now() - sinceMs);
+  doubles[task.statistics + Count.LockWaitMs + rank] += waitedMs;
+  if (task.lockTimes !== null) task.lockTimes.waited(rank, waitedMs);
 }
 
 /** The sum of all rows, by column. */

@@ -131,11 +131,13 @@ export function pushHeld(task: Task, at: number, mode: LockMode): void {
   words[entry] = at;
   words[entry + 1] = mode;
   words[record + Thread.HeldDepth] = depth + 1;
+  if (task.lockTimes !== null) task.lockTimes.began(depth);
 }
 
 /** After the atomic operation that gives the lock back, and after the waking of its waiters. */
 export function popHeld(task: Task, at: number): void {
   const { words, record } = task;
+  if (task.lockTimes !== null) task.lockTimes.ended(at);
   const last = words[record + Thread.HeldDepth] - 1;
   const top = record + Thread.Held + 2 * last;
   if (words[top] !== at) replaceHeld(task, at, top);

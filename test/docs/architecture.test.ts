@@ -42,7 +42,7 @@ describe(DOCUMENT, () => {
 
   it('lists the regions of the arena in their order', () => {
     const shape = { frames: 7, inodes: 6, groups: 5, threads: 4, exclusions: 3, pins: 2, requests: 2, openFiles: 3 };
-    const offsets: Record<string, number> = { ...layout.layoutOf(shape, POINTS.length) };
+    const offsets = { ...layout.layoutOf(shape, POINTS.length) } as unknown as Record<string, number>;
     // This one is counted in doubles.
     offsets.statistics *= 2;
     const regions = Object.keys(offsets)
