@@ -1,7 +1,7 @@
 /**
  * One commit: the running transaction is copied, and made durable in the log.
  *
- *   stop new handles ─ wait for open ones ─ counters, copies, revocations ─ let handles go on ─ seal
+ *   let callers gather ─ stop new handles ─ wait for open ones ─ counters, copies, revocations ─ let handles go on ─ seal
  *     ─ room in the log (a checkpoint, if need be) ─ flush, if data must come first ─ append to the log ─ flush
  *
  * By whoever holds the Commit mutex; the steps after "go on" run beside the next transaction's handles.
@@ -26,6 +26,7 @@ import { Count, count } from '../sync/statistics.js';
 import type { Frame, Slot } from '../units.js';
 import type { Checkpoint } from './checkpoint.js';
 import { CommitBuffer } from './commit-buffer.js';
+import { Gathering } from './gathering.js';
 import type { Log } from './log.js';
 import type { LoggedFrames } from './logged-frames.js';
 import type { Revocations } from './revocations.js';
@@ -44,6 +45,7 @@ export class Commit {
   /** Of the transaction being committed. */
   private revoked: number[] = [];
   private isOrdered = false;
+  private readonly gathering: Gathering;
 
   constructor(
     private readonly cache: PageCache,
@@ -58,6 +60,12 @@ export class Commit {
     this.words = cache.arena.words;
     this.at = cache.arena.layout.journal;
     this.copies = new CommitBuffer(cache, buffer, blockBytes);
+    this.gathering = new Gathering(cache.arena);
+  }
+
+  /** Somebody has called for a commit. */
+  arrive(task: Task): void {
+    this.gathering.arrive(task);
   }
 
   /** Commits the running transaction. */
@@ -67,6 +75,7 @@ export class Commit {
     const number = words[at + Word.RunningHigh] * WORD + (transaction >>> 0);
     try {
       if (!this.log.isOpen) yield* this.log.open(task);
+      yield* this.gathering.gather(task);
       yield* this.snapshot(task);
       yield task.point('journal:snapshot');
       if (copies.count > 0) yield* this.write(task, number);
@@ -113,6 +122,7 @@ export class Commit {
     count(task, Count.CommitBlocks, copies.count);
     count(task, Count.LogBlocks, length);
     copies.finish(sequence, this.logged);
+    this.gathering.end(task);
   }
 
   /** Copies the running transaction and starts the next one, while no handle is open. */
@@ -132,6 +142,7 @@ export class Commit {
       // Before the next transaction's handles can order data of their own.
       this.isOrdered = words[at + Word.Ordered] === words[at + Word.Running];
       this.startNext();
+      this.gathering.close();
       this.revoked = this.revocations.take();
       if (Atomics.load(words, Header.MetadataDirty) === 0) return;
       const superblock = words[at + Word.SuperblockFrame] as Frame;

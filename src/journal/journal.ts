@@ -245,6 +245,7 @@ export class Journal {
   *commit(task: Task): Routine<void> {
     const { words, at } = this;
     const flush = Atomics.load(words, at + Word.FlushBegun) + 1;
+    this.parts.commit.arrive(task);
     yield* this.commitThrough(task, Atomics.load(words, at + Word.Dirtied), flush | 0);
   }
 

@@ -361,6 +361,15 @@ export const enum Journal {
   HeadGenerationHigh,
   /** Frames whose newest committed content lies in the log alone: those with a word in `loggedFrames`. Atomics.add. */
   LoggedFrames,
+  /** Callers of `commit`, ever; a gathering committer sleeps on it. Atomics.add. The rest: see journal/gathering.ts. */
+  Callers,
+  /** Callers at the last snapshot, and how many had called since the one before it. */
+  CallersShared,
+  CallersExpected,
+  /** 1 while a committer sleeps on Callers. */
+  Gathers,
+  /** How long commits take, on average. */
+  CommitMicroseconds,
   Words = 48,
 }
 
