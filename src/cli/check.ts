@@ -25,6 +25,9 @@ async function check(device: string, options: CheckOptions): Promise<void> {
     printJson({ device, ...report });
     return;
   }
+  if (report.replayed > 0 && !options.repair) {
+    printLine(`the store was not closed; replayed in memory only: ${report.replayed} of its journal's transactions`);
+  }
   for (const line of report.repaired) printLine(line);
   for (const error of report.errors) printLine(`${error.code}: ${error.message}`);
   const length = report.errors.length + report.errorsOmitted;

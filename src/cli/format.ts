@@ -8,6 +8,7 @@ import { formatSize, parseSize } from './size.js';
 interface FormatOptions {
   size?: number;
   blockSize?: number;
+  journal?: number;
   label?: string;
   dataChecksums?: boolean;
   overwrite?: boolean;
@@ -21,6 +22,7 @@ export function registerFormat(program: Command): void {
     .argument('<device>')
     .option('--size <size>', 'size of a file that does not exist yet', (text) => parseSize(text, '--size'))
     .option('--block-size <size>', 'block and page size, 4K to 64K', (text) => parseSize(text, '--block-size'))
+    .option('--journal <size>', 'size of the journal', (text) => parseSize(text, '--journal'))
     .option('--label <text>', 'a label of at most 64 bytes')
     .option('--data-checksums', 'keep a checksum per data block')
     .option('--overwrite', 'replace a store or a file system that is there')
@@ -32,20 +34,25 @@ async function format(device: string, options: FormatOptions): Promise<void> {
   await createStore(device, {
     ...(options.size !== undefined && { sizeBytes: options.size }),
     ...(options.blockSize !== undefined && { blockBytes: options.blockSize }),
+    ...(options.journal !== undefined && { journalBytes: options.journal }),
     ...(options.label !== undefined && { label: options.label }),
     dataChecksums: options.dataChecksums ?? false,
     overwrite: options.overwrite ?? false,
   });
-  const figures = await withStore(device, { readOnly: true }, (store) => store.statfs());
+  const figures = await withStore(device, { readOnly: true }, async (store) => ({
+    ...(await store.statfs()),
+    journalBytes: (await store.stats()).journal.sizeBytes,
+  }));
   if (options.json) {
     printJson({ device, ...figures });
     return;
   }
-  const { blockBytes, blocks, blocksFree } = figures;
+  const { blockBytes, blocks, blocksFree, journalBytes } = figures;
   printLine(
     formatFields([
       ['Device', device],
       ['Size', `${formatSize(blocks * blockBytes)} (${blocks} blocks of ${blockBytes} bytes)`],
+      ['Journal', formatSize(journalBytes)],
       ['Free', formatSize(blocksFree * blockBytes)],
     ]),
   );

@@ -14,12 +14,13 @@ export function registerInfo(program: Command): void {
 }
 
 async function info(device: string, options: { json?: boolean }): Promise<void> {
-  const { figures, io } = await withStore(device, { readOnly: true }, async (store) => ({
-    figures: await store.statfs(),
-    io: String((await store.stats()).io),
-  }));
+  const { figures, io, journal } = await withStore(device, { readOnly: true }, async (store) => {
+    const { io, journal } = await store.stats();
+    return { figures: await store.statfs(), io: String(io), journal };
+  });
+  const { sizeBytes, recovered } = journal;
   if (options.json) {
-    printJson({ device, ...figures, io });
+    printJson({ device, ...figures, io, journal: { sizeBytes, recovered } });
     return;
   }
   const { blockBytes, blocks, blocksFree, blocksReserved, files } = figures;
@@ -32,6 +33,7 @@ async function info(device: string, options: { json?: boolean }): Promise<void> 
       ['Free', formatSize(blocksFree * blockBytes)],
       ['Reserved', formatSize(blocksReserved * blockBytes)],
       ['Files', files],
+      ['Journal', `${formatSize(sizeBytes)}${recovered > 0 ? ` (transactions to replay: ${recovered})` : ''}`],
       ['I/O', io],
     ]),
   );

@@ -282,10 +282,9 @@ export class Journal {
     return log.used * BACKGROUND_SHARE > log.area.length || logged.count * BACKGROUND_SHARE > this.loggedMax;
   }
 
-  /** Blocks of the log, and those in use. */
-  get logBlocks(): { total: number; used: number } {
-    const { log } = this.parts;
-    return { total: log.area.length, used: log.used };
+  /** Blocks of the log in use. */
+  get logBlocksUsed(): number {
+    return this.parts.log.used;
   }
 
   /** Writes the store's state into the superblock and its copy, durably and in place. */

@@ -19,6 +19,11 @@ export interface CreateOptions {
   blockBytes?: number;
   /** Format a device that holds something already. Default false: refused with EEXIST. */
   overwrite?: boolean;
+  /**
+   * Size of the journal, by default a 32nd of the device, at most 64 MiB. At least 80 blocks, or half of a tiny store; at most
+   * what the first group has room for, nearly 127 MiB with blocks of 4096 bytes.
+   */
+  journalBytes?: number;
   /** At most 64 bytes of UTF-8. */
   label?: string;
   /** A checksum per data block. Not available in this version: ENOTSUP. */
@@ -34,6 +39,8 @@ export async function createStore(path: string, options: CreateOptions = {}): Pr
   const blockBytes =
     options.blockBytes === undefined ? DEFAULT_BLOCK_BYTES : checkBytes('blockBytes', options.blockBytes);
   const sizeBytes = options.sizeBytes === undefined ? undefined : checkBytes('sizeBytes', options.sizeBytes);
+  const journalBytes =
+    options.journalBytes === undefined ? undefined : checkBytes('journalBytes', options.journalBytes);
   if (options.label !== undefined && typeof options.label !== 'string') {
     throw invalidArgType('label', 'of type string', options.label);
   }
@@ -47,6 +54,7 @@ export async function createStore(path: string, options: CreateOptions = {}): Pr
       blockBytes,
       label: options.label ?? '',
       dataChecksums: options.dataChecksums === true,
+      ...(journalBytes !== undefined && { journalBytes }),
       now: Date.now(),
       uuid: randomBytes(16),
     });

@@ -96,6 +96,7 @@ export function mount(device: Device, shared: DeviceHandle | null, plan: MountPl
     transfer: used?.transfer ?? RequestRing.allocateTransfer(plan.shape.requests),
     device: shared,
     overlay: store.device instanceof OverlayDevice ? store.device.share() : null,
+    recovered: store.recovery.transactions,
     geometry: geometryOf(superblock),
     limits: { dirtyRatio: plan.dirtyRatio, dirtyExpireMs: plan.dirtyExpireMs },
   });

@@ -51,6 +51,8 @@ export interface StoreHandle {
   readonly device: DeviceHandle | null;
   /** What recovery would have written to a read-only device. */
   readonly overlay: OverlayPieces | null;
+  /** Transactions that were replayed when the store was opened. */
+  readonly recovered: number;
   readonly limits: DirtyLimits;
   readonly geometry: Geometry;
 }

@@ -44,7 +44,21 @@ export interface StoreStats {
     freed: number;
     searches: number;
   };
-  journal: { commits: number; blocks: number; handleWaits: number };
+  /**
+   * Its size; transactions, and the metadata blocks in them; log blocks written, and in use now; checkpoints, and the blocks
+   * that they wrote in place; starts of transactions that had to wait; transactions that recovery replayed at opening.
+   */
+  journal: {
+    sizeBytes: number;
+    commits: number;
+    blocks: number;
+    logBlocks: number;
+    logBlocksUsed: number;
+    checkpoints: number;
+    checkpointBlocks: number;
+    handleWaits: number;
+    recovered: number;
+  };
 }
 
 export function snapshotStats(session: Session): StoreStats {
@@ -94,7 +108,17 @@ export function snapshotStats(session: Session): StoreStats {
       freed: n[Count.BlocksFreed],
       searches: n[Count.AllocatorSearches],
     },
-    journal: { commits: n[Count.Commits], blocks: n[Count.CommitBlocks], handleWaits: n[Count.HandleWaits] },
+    journal: {
+      sizeBytes: handle.geometry.journalBlocks * session.blockBytes,
+      commits: n[Count.Commits],
+      blocks: n[Count.CommitBlocks],
+      logBlocks: n[Count.LogBlocks],
+      logBlocksUsed: session.journal.logBlocksUsed,
+      checkpoints: n[Count.Checkpoints],
+      checkpointBlocks: n[Count.CheckpointBlocks],
+      handleWaits: n[Count.HandleWaits],
+      recovered: handle.recovered,
+    },
   };
 }
 

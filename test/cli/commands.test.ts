@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { openStore, type Store } from '#dist/src/index.js';
@@ -72,6 +72,26 @@ test('format makes a sparse file of that size, and keeps its hands off what is t
   const info = await json<{ blockBytes: number; blocks: number; files: number }>('info', image);
   expect(info).toMatchObject({ blockBytes: 4096, blocks: (128 * MIB) / 4096, files: 0 });
   expect(await done('info', image)).toContain('128 MiB');
+});
+
+test('format takes the size of the journal, info shows it, and what is in it is told and not touched', async () => {
+  const open = join(directory, 'open.img');
+  const copy = join(directory, 'cut.img');
+  expect(await done('format', open, '--size', '64M', '--journal', '6M')).toMatch(/Journal: +6.00 MiB\n/);
+  await failed('the least is 80 blocks', 'format', join(directory, 'none.img'), '--size', '64M', '--journal', '64K');
+  await inStore(open, async (store) => {
+    await write(store, 'kept', 'what a power cut must not take');
+    await store.sync();
+    copyFileSync(open, copy);
+  });
+  const before = readFileSync(copy);
+  const { journal } = await json<{ journal: { sizeBytes: number; recovered: number } }>('info', copy);
+  expect(journal.sizeBytes).toBe(6 * MIB);
+  expect(journal.recovered).toBeGreaterThan(0);
+  expect(await done('info', copy)).toContain(`6.00 MiB (transactions to replay: ${journal.recovered})`);
+  expect(await done('check', copy)).toContain(`not closed; replayed in memory only: ${journal.recovered}`);
+  expect(readFileSync(copy).equals(before)).toBe(true);
+  expect(await inStore(copy, (store) => read(store, 'kept'))).toEqual(Buffer.from('what a power cut must not take'));
 });
 
 test('a file goes in and out with its holes', async () => {
