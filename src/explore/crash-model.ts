@@ -12,6 +12,7 @@
  *
  * One thread. `begin` and `end` bracket each operation.
  */
+import type { SeenFile } from './crash-judge.js';
 import type { CrashOperation, OperationKind } from './crash-operation.js';
 import { stamp } from './crash-stamp.js';
 import { type BlockContents, ZEROS } from './power-cut-contents.js';
@@ -68,6 +69,8 @@ export interface RecordedOperation {
 
 const PROMISES: readonly OperationKind[] = ['sync', 'datasync', 'syncAll', 'commit'];
 const DATA: readonly OperationKind[] = ['write', 'append', 'writeback', ...PROMISES];
+/** Larger files are not made longer, so that no workload fills its store. */
+const FILE_BLOCKS_MAX = 32;
 const NO_BYTES = new Uint8Array(0);
 
 export class CrashModel {
@@ -77,6 +80,7 @@ export class CrashModel {
   /** Of the file of the operation that was begun last. */
   sizeBefore = 0;
   private files: number;
+  private readonly sizeMax: number;
   private firstOfOperation = 1;
 
   constructor(
@@ -87,6 +91,7 @@ export class CrashModel {
     private readonly firstGeneration = 0,
   ) {
     this.files = firstFile;
+    this.sizeMax = FILE_BLOCKS_MAX * contents.blockBytes;
   }
 
   /** A model whose history begins with what this one's ends with, all of it durable. */
@@ -99,6 +104,16 @@ export class CrashModel {
     }
     copy.versions[0].names = names;
     return copy;
+  }
+
+  /** A model whose history begins with what a store shows, all of it durable. */
+  static resume(contents: BlockContents, files: Map<string, SeenFile>, firstFile: number): CrashModel {
+    const model = new CrashModel(contents, firstFile);
+    for (const [name, { size, blocks }] of files) {
+      const cells = blocks.map((content) => newCell(0, content));
+      model.latest.names.set(name, { id: model.files++, size, sizes: [size], cells });
+    }
+    return model;
   }
 
   get latest(): Version {
@@ -116,7 +131,8 @@ export class CrashModel {
     if (file === undefined) return false;
     if (kind === 'rename') return name !== to;
     if (kind === 'collapse') return position + length < file.size;
-    if (kind === 'insert') return position < file.size;
+    if (kind === 'insert') return position < file.size && file.size < this.sizeMax;
+    if (kind === 'append') return file.size < this.sizeMax;
     return true;
   }
 

@@ -4,6 +4,7 @@
  */
 import { runBlocking } from '../routine/blocking-driver.js';
 import type { Routine } from '../routine/effect.js';
+import { unmount } from '../store/mount.js';
 import { Session } from '../store/session.js';
 import type { CrashBase } from './crash-base.js';
 import { CrashModel } from './crash-model.js';
@@ -31,8 +32,11 @@ export class CrashRunner {
     this.mounts = new CrashRecovery(contents, smallPlan({ verify }), this.clock);
   }
 
-  /** What is recorded is valid until the next run. An error of the engine is thrown. */
-  run(base: CrashBase, operations: readonly CrashOperation[], keepOpen: boolean): Recorded {
+  /**
+   * What is recorded is valid until the next run. An error of the engine is thrown. With `wholeLife` opening and closing
+   * the store are recorded too, and what is not held open is closed at the end.
+   */
+  run(base: CrashBase, operations: readonly CrashOperation[], keepOpen: boolean, wholeLife = false): Recorded {
     const { log, clock } = this;
     const started = clock.nowMs;
     log.clear();
@@ -44,8 +48,9 @@ export class CrashRunner {
       clock.nowMs += 1;
       runBlocking(session.task, performer.perform(operation));
     }
+    if (wholeLife && !keepOpen) unmount(session);
     clock.nowMs = started;
-    return { base: base.image, records: log.records(), models: [model], from };
+    return { base: base.image, records: log.records(), models: [model], from: wholeLife ? 0 : from };
   }
 
   /**

@@ -115,6 +115,34 @@ export function* randomOperations(random: CrashRandom, prefix = ''): Generator<C
   }
 }
 
+const SCATTERED_BLOCKS = 80;
+const SCATTERED_WRITES = 24;
+
+/**
+ * Files of so many extents that their trees need blocks of their own, cut or removed again, beside files that take those
+ * blocks over for data: metadata that becomes data while the log still holds it.
+ */
+export function* scatteredOperations(random: CrashRandom): Generator<CrashOperation> {
+  const sync = (name: string): CrashOperation =>
+    random.chance(0.5) ? { kind: 'sync', name } : { kind: 'syncAll', name: '' };
+  for (let round = 0; ; round++) {
+    const name = `s${round % 2}`;
+    yield { kind: 'create', name };
+    for (let n = 0; n < SCATTERED_WRITES; n++) {
+      yield { kind: 'write', name, position: random.below(SCATTERED_BLOCKS / 2) * 2 * BLOCK, length: BLOCK };
+    }
+    yield sync(name);
+    if (random.chance(0.5)) yield { kind: 'punch', name, position: 0, length: (SCATTERED_BLOCKS / 2) * BLOCK };
+    yield random.chance(0.5) ? { kind: 'unlink', name } : { kind: 'truncate', name, position: 0 };
+    yield random.chance(0.5) ? { kind: 'commit', name: '' } : sync(name);
+    const heir = `d${round % 2}`;
+    yield { kind: 'create', name: heir };
+    yield { kind: 'truncate', name: heir, position: 0 };
+    yield { kind: 'write', name: heir, position: 0, length: (8 + random.below(56)) * BLOCK };
+    yield sync(heir);
+  }
+}
+
 function drawKind(random: CrashRandom): CrashOperation['kind'] {
   let left = random.below(WEIGHT_SUM);
   for (const [kind, weight] of WEIGHTS) {

@@ -12,7 +12,14 @@ import { type CrashBase, makeBase } from './crash-base.js';
 import { type CrashOperation, describeOperation } from './crash-operation.js';
 import { CrashRandom } from './crash-random.js';
 import { CrashRunner } from './crash-run.js';
-import { allSequences, dressed, isPossibleSequence, randomOperations, SEQUENCE_BASE } from './crash-sequences.js';
+import {
+  allSequences,
+  dressed,
+  isPossibleSequence,
+  randomOperations,
+  SEQUENCE_BASE,
+  scatteredOperations,
+} from './crash-sequences.js';
 import { BlockContents } from './power-cut-contents.js';
 import { type CutFailure, type CutOptions, PowerCutMachine, type Recorded } from './power-cut-machine.js';
 
@@ -51,10 +58,17 @@ export interface CampaignFailure {
   path: string;
 }
 
+/** Sequences are many and share their beginnings: few images of each. */
+const SEQUENCE_CUTS: CutOptions = {
+  bounds: { subsets: 3, torn: 2 },
+  recoveries: 0.02,
+  recoveryBounds: { subsets: 1, torn: 1 },
+};
+
 /** All sequences of up to `length` operations, again with other background activity until there are enough images. */
 export function cutSequences(length: number, options: CampaignOptions): CampaignReport {
   const contents = new BlockContents(BLOCK_BYTES);
-  const campaign = new Campaign(contents, options);
+  const campaign = new Campaign(contents, { cuts: SEQUENCE_CUTS, ...options });
   const base = makeBase(contents, shape(SEQUENCE_BLOCKS, SEQUENCE_BASE));
   const runner = new CrashRunner(contents, false);
   do {
@@ -74,6 +88,29 @@ export function cutSequences(length: number, options: CampaignOptions): Campaign
 
 /** Long random workloads: of one thread, or of several that chance interleaves. */
 export function cutRandomWorkloads(threads: number, operations: number, options: CampaignOptions): CampaignReport {
+  return cutWorkloads(options, (runner, base, random) => {
+    const sources = Array.from({ length: threads }, (_, i) => randomOperations(random, threads === 1 ? '' : `t${i}-`));
+    const workloads = sources.map((source) => take(operations, source));
+    const recorded =
+      threads === 1
+        ? runner.run(base, workloads[0], random.chance(0.5), true)
+        : runner.runThreads(base, workloads, random);
+    return { recorded, workload: workloads.map(describeAll).join('\n') };
+  });
+}
+
+/** Workloads that turn metadata into data. */
+export function cutScatteredFiles(operations: number, options: CampaignOptions): CampaignReport {
+  return cutWorkloads(options, (runner, base, random) => {
+    const workload = take(operations, scatteredOperations(random));
+    return { recorded: runner.run(base, workload, false, true), workload: describeAll(workload) };
+  });
+}
+
+function cutWorkloads(
+  options: CampaignOptions,
+  record: (runner: CrashRunner, base: CrashBase, random: CrashRandom) => { recorded: Recorded; workload: string },
+): CampaignReport {
   let contents = new BlockContents(BLOCK_BYTES);
   const campaign = new Campaign(contents, options);
   let base: CrashBase = makeBase(contents, shape(RANDOM_BLOCKS, []));
@@ -85,20 +122,12 @@ export function cutRandomWorkloads(threads: number, operations: number, options:
       base = makeBase(contents, shape(RANDOM_BLOCKS, []));
       runner = new CrashRunner(contents, true);
     }
-    campaign.run((random) => {
-      const workloads = Array.from({ length: threads }, (_, i) =>
-        take(operations, random, threads === 1 ? '' : `t${i}-`),
-      );
-      const recorded =
-        threads === 1 ? runner.run(base, workloads[0], random.chance(0.5)) : runner.runThreads(base, workloads, random);
-      return { recorded, workload: workloads.map(describeAll).join('\n') };
-    });
+    campaign.run((random) => record(runner, base, random));
   }
   return campaign.report;
 }
 
-function take(count: number, random: CrashRandom, prefix: string): CrashOperation[] {
-  const source = randomOperations(random, prefix);
+function take(count: number, source: Generator<CrashOperation>): CrashOperation[] {
   return Array.from({ length: count }, () => source.next().value as CrashOperation);
 }
 

@@ -12,7 +12,7 @@
 
 import { judge, type Span } from './crash-judge.js';
 import type { CrashModel } from './crash-model.js';
-import type { CrashRandom } from './crash-random.js';
+import { CrashRandom } from './crash-random.js';
 import { CrashRecovery, type Seen } from './crash-recovery.js';
 import { type BlockContents, type Image, keyOf } from './power-cut-contents.js';
 import { ImageDevice } from './power-cut-device.js';
@@ -81,8 +81,10 @@ export class PowerCutMachine {
         `cut at ${cut.from} of ${records.length} records: ${cut.what}`,
       );
       if (failure !== null) return failure;
-      if (!isNew || !random.chance(recoveries)) continue;
-      const again = this.cutRecovery(cut, models, random);
+      // Drawn in any case, and used apart, so that a run is the same whatever others have been seen before.
+      const drawn = random.unit();
+      if (!isNew || drawn >= recoveries) continue;
+      const again = this.cutRecovery(cut, models, new CrashRandom(drawn * 2 ** 32));
       if (again !== null) return again;
     }
     return null;

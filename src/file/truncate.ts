@@ -6,6 +6,8 @@
  *  1. The size first, then the cache: a reader that comes in between sees the new end, and nobody fills pages behind it.
  *  2. What lay behind the new end never comes back: its pages are dropped, the rest of its last page made zero, and only
  *     then are the extents freed, in as many transactions as it takes; the one that sets the size records that it is so.
+ *     The zeros are written before a larger size can be: that transaction flushes first, since the size on the device grows
+ *     (journal/commit.ts). Otherwise, after a power cut, the longer file would show what had been cut off.
  *  3. What can fail (reading the last page, the transaction that holds the new size) comes before anything changes.
  */
 import { StoreError } from '../errors.js';
@@ -69,6 +71,8 @@ function* shorten(task: Task, engine: Engine, slot: Slot, sizeBytes: number): Ro
         const frame = edge;
         edge = 0 as Frame;
         yield* zeroEdge(task, engine, slot, frame, from, blockBytes);
+        // An error stays with the inode, and the next sync tells of it.
+        yield* cache.writeRange(task, slot, first - 1, first, { wait: true });
       },
     );
   } finally {

@@ -243,8 +243,15 @@ interface HostThread {
   start: number;
 }
 
-/** The host's name of the calling thread, or null where the host tells no start times. */
+let self: HostThread | null | undefined;
+
+/** The host's name of the calling thread, or null where the host tells no start times. It stays what it is: asked once. */
 function hostThread(): HostThread | null {
+  if (self === undefined) self = askHost();
+  return self;
+}
+
+function askHost(): HostThread | null {
   try {
     const tid = Number(readlinkSync('/proc/thread-self').split('/').at(-1));
     const start = startTime(tid);

@@ -1,0 +1,200 @@
+// Plants bugs in a copy of the compiled engine, one at a time, and lets the power-cut machine look for them. Each must be
+// found, and nothing may be found in the copy as it is. Prints who was found by what, and the score; exits with 1 unless all
+// were. Options: --seed N, --images N (per bug and kind of workload, default 6000), --only TEXT (part of a bug's name).
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+const ROOT = new URL('..', import.meta.url).pathname;
+const { values: options } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    images: { type: 'string', default: '6000' },
+    only: { type: 'string', default: '' },
+    // How the script calls itself, for one copy.
+    look: { type: 'string' },
+  },
+});
+
+/** Edits are [file, pattern, replacement]; each pattern must be there exactly once. */
+const BUGS = [
+  {
+    name: 'commit record before its blocks',
+    edits: [
+      [
+        'journal/log-writer.js',
+        /yield task\.write\(device, pieces, area\.bytesAt\(position\)\);/,
+        `const start = area.bytesAt(position);
+            const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+            yield task.write(device, [pieces.at(-1)], start + bytes - area.blockBytes);
+            yield task.write(device, [pieces[0]], start);
+            yield task.flush(device);
+            yield task.write(device, pieces.slice(1, -1), start + area.blockBytes);`,
+      ],
+      ['journal/log-scan.js', /if \(verifying && !/, 'if (false && !'],
+      ['journal/replay.js', /if \(imageChecksum\(/, 'if (false && imageChecksum('],
+    ],
+  },
+  {
+    name: 'missing flush of a commit',
+    edits: [['journal/commit.js', /yield task\.flush\(this\.device\);/, '']],
+  },
+  {
+    name: 'missing flush between data and log',
+    edits: [
+      [
+        'journal/commit.js',
+        /if \((this\.isOrdered|words\[at \+ [^\]]*Ordered[^\]]*\] === transaction)\)/,
+        'if (false)',
+      ],
+    ],
+  },
+  {
+    name: 'data after the commit',
+    edits: [
+      [
+        'pagecache/writeback.js',
+        /yield\* writeBlocks\(cache, task, run, from, end, blocks\.block\);\s*written = true;/,
+        'written = true;',
+      ],
+      [
+        'pagecache/writeback.js',
+        /yield\* operations\.completeWrite\(task, mapping, index, blocks, false\);/,
+        `yield* operations.completeWrite(task, mapping, index, blocks, false);
+    yield* operations.journal.commit(task);
+    yield* writeBlocks(cache, task, run, from, end, blocks.block);`,
+      ],
+    ],
+  },
+  {
+    name: 'quarantine off',
+    edits: [['allocator/group-search.js', / \+ quarantine\.overlay\(group, scratch, start\)/, '']],
+  },
+  {
+    name: 'no revocation of freed metadata',
+    edits: [['journal/journal.js', /this\.revocations\.add\(task, block\);/, '']],
+  },
+  {
+    name: 'checkpoint moves the tail before a flush',
+    edits: [['journal/checkpoint.js', /yield task\.flush\(device\);/, '']],
+  },
+  {
+    name: 'recovery moves the head before a flush',
+    edits: [['journal/recovery.js', /yield io\.flush\(device\);/, '']],
+  },
+  {
+    name: 'rename in two transactions',
+    edits: [
+      [
+        'store/namespace.js',
+        /yield\* names\.remove\(task, from\);/,
+        `journal.end(task);
+                yield* journal.commit(task);
+                yield* journal.begin(task, 40);
+                yield* names.remove(task, from);`,
+      ],
+    ],
+  },
+  {
+    name: 'no zeros behind the old end',
+    edits: [['file/edge.js', /if \(from === 0\)\s*return;/, 'return;']],
+  },
+  {
+    name: 'sync without the data',
+    edits: [
+      ['file/sync.js', /yield\* engine\.cache\.writeRange\(task, slot, 0, MAX_FILE_PAGES, \{ wait: true \}\)/, 'null'],
+    ],
+  },
+];
+
+const WORKLOADS = [
+  ['sequences', (campaign, o) => campaign.cutSequences(2, o)],
+  ['random', (campaign, o) => campaign.cutRandomWorkloads(1, 300, o)],
+  ['scattered', (campaign, o) => campaign.cutScatteredFiles(150, o)],
+  ['threads', (campaign, o) => campaign.cutRandomWorkloads(4, 40, o)],
+];
+
+/** In a process of its own: the copy's machine looks at the copy's engine. */
+async function look(copy) {
+  const campaign = await import(join(copy, 'dist/src/explore/power-cut-campaign.js'));
+  let images = 0;
+  for (const [name, run] of WORKLOADS) {
+    let found = null;
+    try {
+      const report = run(campaign, { seed: Number(options.seed), images: Number(options.images) });
+      images += report.images;
+      found = report.failure?.message ?? null;
+    } catch (error) {
+      found = `thrown while it ran: ${error}`;
+    }
+    if (found !== null) return { found, by: name, images };
+  }
+  return { found: null, images };
+}
+
+function lookInProcess(copy) {
+  const child = spawnSync(process.execPath, [new URL(import.meta.url).pathname, '--look', copy, ...process.argv.slice(2)], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  if (child.status !== 0)
+    return { found: `the process ended with ${child.status ?? child.signal}`, by: '-', images: 0 };
+  return JSON.parse(child.stdout);
+}
+
+function plant(copy, edits) {
+  const before = new Map();
+  for (const [file, pattern, replacement] of edits) {
+    const path = join(copy, 'dist/src', file);
+    const code = readFileSync(path, 'utf8');
+    if (!before.has(path)) before.set(path, code);
+    const hits = code.match(new RegExp(pattern, 'g'))?.length ?? 0;
+    if (hits !== 1)
+      throw new Error(`${file}: ${pattern} is there ${hits} times, not once; bring the planted bug up to date`);
+    writeFileSync(
+      path,
+      code.replace(pattern, () => replacement),
+    );
+  }
+  return () => {
+    for (const [path, code] of before) writeFileSync(path, code);
+  };
+}
+
+function main() {
+  const copy = mkdtempSync(join(tmpdir(), 'emmental-planted-'));
+  let missed = 0;
+  try {
+    mkdirSync(join(copy, 'dist'));
+    cpSync(join(ROOT, 'dist/src'), join(copy, 'dist/src'), { recursive: true });
+    cpSync(join(ROOT, 'package.json'), join(copy, 'package.json'));
+    symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
+    const bugs = BUGS.filter(({ name }) => name.includes(options.only));
+    const clean = lookInProcess(copy);
+    console.log(`as it is: ${clean.found === null ? `nothing found in ${clean.images} images` : clean.found}`);
+    if (clean.found !== null) return 1;
+    for (const { name, edits } of bugs) {
+      const restore = plant(copy, edits);
+      const { found, by, images } = lookInProcess(copy);
+      restore();
+      if (found === null) missed += 1;
+      const what = found === null ? `MISSED in ${images} images` : `found by ${by} after ${images} images`;
+      const line =
+        found
+          ?.split('\n')
+          .filter((text) => text.trim() !== '')
+          .slice(0, 2)
+          .join(' | ') ?? '';
+      console.log(`${name}: ${what}\n    ${line.slice(0, 200)}`);
+    }
+    console.log(`score: ${bugs.length - missed} of ${bugs.length} planted bugs found`);
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
+  }
+  return missed === 0 ? 0 : 1;
+}
+
+if (options.look !== undefined) console.log(JSON.stringify(await look(options.look)));
+else process.exitCode = main();
