@@ -135,10 +135,14 @@ async function look(copy) {
 }
 
 function lookInProcess(copy) {
-  const child = spawnSync(process.execPath, [new URL(import.meta.url).pathname, '--look', copy, ...process.argv.slice(2)], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = spawnSync(
+    process.execPath,
+    [new URL(import.meta.url).pathname, '--look', copy, ...process.argv.slice(2)],
+    {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   if (child.status !== 0)
     return { found: `the process ended with ${child.status ?? child.signal}`, by: '-', images: 0 };
   return JSON.parse(child.stdout);
