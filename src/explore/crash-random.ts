@@ -23,6 +23,15 @@ export class CrashRandom {
     return choices[this.below(choices.length)];
   }
 
+  shuffled<T>(items: readonly T[]): T[] {
+    const order = items.slice();
+    for (let i = order.length - 1; i > 0; i--) {
+      const j = this.below(i + 1);
+      [order[i], order[j]] = [order[j], order[i]];
+    }
+    return order;
+  }
+
   chance(probability: number): boolean {
     return this.unit() < probability;
   }

@@ -9,6 +9,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type CrashBase, makeBase } from './crash-base.js';
+import type { CrashModel } from './crash-model.js';
 import { type CrashOperation, describeOperation } from './crash-operation.js';
 import { CrashRandom } from './crash-random.js';
 import { CrashRunner } from './crash-run.js';
@@ -49,6 +50,8 @@ export interface CampaignReport {
   /** Images of cuts during a recovery, among `images`. */
   cutRecoveries: number;
   failure: CampaignFailure | null;
+  /** How many different sequences there are, of a campaign of sequences. */
+  sequences?: number;
 }
 
 export interface CampaignFailure {
@@ -65,25 +68,33 @@ const SEQUENCE_CUTS: CutOptions = {
   recoveryBounds: { subsets: 1, torn: 1 },
 };
 
-/** All sequences of up to `length` operations, again with other background activity until there are enough images. */
+/**
+ * Sequences of up to `length` operations until there are enough images: all shorter ones, then the longest ones in an order
+ * that the seed chooses, and when all have had their turn, all of them again with other background activity.
+ */
 export function cutSequences(length: number, options: CampaignOptions): CampaignReport {
   const contents = new BlockContents(BLOCK_BYTES);
   const campaign = new Campaign(contents, { cuts: SEQUENCE_CUTS, ...options });
   const base = makeBase(contents, shape(SEQUENCE_BLOCKS, SEQUENCE_BASE));
   const runner = new CrashRunner(contents, false);
-  do {
-    for (let n = 1; n <= length; n++) {
-      for (const sequence of allSequences(n)) {
-        if (!isPossibleSequence(sequence, base.model)) continue;
-        campaign.run((random) => {
-          const operations = dressed(sequence, random);
-          return { recorded: runner.run(base, operations, random.chance(0.5)), workload: describeAll(operations) };
-        });
-        if (campaign.isOver) return campaign.report;
-      }
-    }
-  } while (campaign.wantsMore);
-  return campaign.report;
+  const sequences = sequencesFor(length, base.model, new CrashRandom(options.seed));
+  for (let n = 0; !campaign.isOver && (n < sequences.shorter || campaign.wantsMore); n++) {
+    campaign.run((random) => {
+      const operations = dressed(sequences.all[n % sequences.all.length], random);
+      return { recorded: runner.run(base, operations, random.chance(0.5)), workload: describeAll(operations) };
+    });
+  }
+  return { ...campaign.report, sequences: sequences.all.length };
+}
+
+/** All that are possible; those of `length` operations come last, and far from each other. */
+function sequencesFor(length: number, start: CrashModel, random: CrashRandom) {
+  const possible = (n: number) => [...allSequences(n)].filter((sequence) => isPossibleSequence(sequence, start));
+  const all: CrashOperation[][] = [];
+  for (let n = 1; n < length; n++) all.push(...possible(n));
+  const shorter = all.length;
+  all.push(...random.shuffled(possible(length)));
+  return { all, shorter };
 }
 
 /** Long random workloads: of one thread, or of several that chance interleaves. */

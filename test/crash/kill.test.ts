@@ -26,10 +26,10 @@ import { firstFileOf, isBackground, prefixOf, seedOf, seenFiles } from './kill-s
 
 const ROUNDS = Number(process.env.EMMENTAL_KILL_ROUNDS ?? 25);
 const SEED = Number(process.env.EMMENTAL_KILL_SEED ?? Math.floor(Math.random() * 2 ** 31));
-const THREADS = 3;
+const THREADS = 2;
 const SIZE_BYTES = 8 * 2 ** 20;
-/** From the first announcement on. */
-const LIFE_MS_MAX = 200;
+/** From the moment on at which all threads have begun. */
+const LIFE_MS_MAX = 150;
 
 interface Announced {
   thread: number;
@@ -37,7 +37,7 @@ interface Announced {
   isEnd: boolean;
 }
 
-/** Lets the process live for a while after its first announcement; returns all that it announced. */
+/** Lets the process live for a while after the first announcement of each thread; returns all that it announced. */
 async function killed(path: string, round: number): Promise<Announced[]> {
   const args = [path, SEED, THREADS, round].map(String);
   const script = new URL('./kill-child.mjs', import.meta.url).pathname;
@@ -51,9 +51,12 @@ async function killed(path: string, round: number): Promise<Announced[]> {
     complaint += bytes;
   });
   await new Promise<void>((resolve, reject) => {
-    pipe.once('data', () => setTimeout(() => child.kill('SIGKILL'), Math.random() * LIFE_MS_MAX));
+    let isDoomed = false;
     pipe.on('data', (bytes: Buffer) => {
       text += bytes;
+      if (isDoomed || !hasAllThreads(text)) return;
+      isDoomed = true;
+      setTimeout(() => child.kill('SIGKILL'), Math.random() * LIFE_MS_MAX);
     });
     child.once('error', reject);
     // After the pipe's end as well: what was announced before the kill is still in it.
@@ -67,6 +70,10 @@ async function killed(path: string, round: number): Promise<Announced[]> {
       const [kind, thread, number] = line.split(' ');
       return { isEnd: kind === 'e', thread: Number(thread), number: Number(number) };
     });
+}
+
+function hasAllThreads(text: string): boolean {
+  return Array.from({ length: THREADS }, (_, thread) => `b ${thread} 0\n`).every((line) => text.includes(line));
 }
 
 /** What a thread did, with the places of its announcements as moments. */

@@ -2,8 +2,8 @@
  * The power-cut machine at work: workloads on a small store, cut at every write; each image is opened, recovered, read, closed,
  * checked, and held against what was promised when the power went. Some recoveries are cut in turn.
  *
- * EMMENTAL_CUT_IMAGES is how many images there are in all; with more, sequences are repeated with more going on between
- * their operations. EMMENTAL_CUT_SEED and EMMENTAL_CUT_RUN repeat one run. A failing image stays in the temporary directory.
+ * EMMENTAL_CUT_IMAGES is how many images there are in all; with more, there are more sequences of three operations, and then all
+ * sequences again with more going on between their operations. EMMENTAL_CUT_SEED and EMMENTAL_CUT_RUN repeat one run. A failing image stays in the temporary directory.
  */
 import { afterAll, describe, expect, it } from 'vitest';
 import {
@@ -34,13 +34,20 @@ function expectKept(report: CampaignReport, name: string): void {
   expect.fail(`seed ${SEED}, run ${run}: ${message}\nimage: ${path}\nagain: ${command}`);
 }
 
+function sequences(): string {
+  const report = reports.find((one) => one.sequences !== undefined);
+  if (report?.sequences === undefined) return 'no sequences';
+  const { runs, sequences: all } = report;
+  return `${Math.min(runs, all).toLocaleString('en')} of all ${all.toLocaleString('en')} sequences`;
+}
+
 describe('after a power cut', () => {
   afterAll(() => {
     const sum = (key: 'runs' | 'images' | 'recovered' | 'cutRecoveries') =>
       reports.reduce((total, report) => total + report[key], 0).toLocaleString('en');
     console.log(
       `power cuts, seed ${SEED}: ${sum('images')} images of ${sum('runs')} runs judged, ${sum('recovered')} of them ` +
-        `different and recovered, ${sum('cutRecoveries')} of cuts during a recovery`,
+        `different and recovered, ${sum('cutRecoveries')} of cuts during a recovery; ${sequences()}`,
     );
   });
 
