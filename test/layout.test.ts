@@ -9,7 +9,7 @@ const SOURCES = ['src', 'workers', 'bench'];
 
 /** Where programs start: these need no importer. */
 const ENTRIES = [
-  /^src\/(index|worker|explore|nbd|access-handle)\.ts$/,
+  /^src\/(index|worker|explore|nbd|access-handle|chunk-store|random-access-storage)\.ts$/,
   /^src\/cli\/main\.ts$/,
   /^workers\//,
   /^bench\/(.*main|compare\/(published|halves|scaling))\.ts$/,
@@ -40,7 +40,7 @@ function folderOf(file: string): string {
   const [top, second, third] = file.split('/');
   if (top !== 'src') return top;
   if (third !== undefined) return second;
-  return ['index.ts', 'worker.ts', 'explore.ts', 'nbd.ts', 'access-handle.ts'].includes(second) ? 'entry' : 'root';
+  return ENTRIES[0].test(file) ? 'entry' : 'root';
 }
 
 function importsOf(file: string): Import[] {
