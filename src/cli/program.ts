@@ -6,26 +6,30 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { registerBench } from './bench.js';
-import { registerCheck } from './check.js';
-import { registerCompare } from './compare.js';
-import { registerCp } from './cp.js';
-import { registerExplore } from './explore.js';
-import { registerFormat } from './format.js';
-import { registerInfo } from './info.js';
-import { registerLs } from './ls.js';
-import { registerMv } from './mv.js';
-import { registerPunch } from './punch.js';
-import { registerRm } from './rm.js';
-import { registerSchemes } from './schemes.js';
-import { registerServe } from './serve.js';
-import { registerStat } from './stat.js';
-import { registerTruncate } from './truncate.js';
 import { UsageError } from './usage-error.js';
 
 export const EXIT_DONE = 0;
 export const EXIT_FAILED = 1;
 export const EXIT_USAGE = 2;
+
+/** Each is loaded when it is asked for: a command that lists files need not wait for the laboratory to load. */
+const COMMANDS: Record<string, () => Promise<(program: Command) => void>> = {
+  format: async () => (await import('./format.js')).registerFormat,
+  info: async () => (await import('./info.js')).registerInfo,
+  ls: async () => (await import('./ls.js')).registerLs,
+  stat: async () => (await import('./stat.js')).registerStat,
+  cp: async () => (await import('./cp.js')).registerCp,
+  rm: async () => (await import('./rm.js')).registerRm,
+  mv: async () => (await import('./mv.js')).registerMv,
+  truncate: async () => (await import('./truncate.js')).registerTruncate,
+  punch: async () => (await import('./punch.js')).registerPunch,
+  serve: async () => (await import('./serve.js')).registerServe,
+  check: async () => (await import('./check.js')).registerCheck,
+  schemes: async () => (await import('./schemes.js')).registerSchemes,
+  bench: async () => (await import('./bench.js')).registerBench,
+  compare: async () => (await import('./compare.js')).registerCompare,
+  explore: async () => (await import('./explore.js')).registerExplore,
+};
 
 function packageVersion(): string {
   const url = new URL('../../../package.json', import.meta.url);
@@ -44,7 +48,8 @@ function complain(text: string): void {
   process.stderr.write(`emmental: ${oneLine(text)}\n`);
 }
 
-export function createProgram(): Command {
+/** The program with the command that is asked for, or with all of them. */
+export async function createProgram(asked?: string): Promise<Command> {
   const program = new Command('emmental')
     .description('files with holes on a raw device, and one page cache for all worker threads')
     .version(packageVersion())
@@ -55,24 +60,8 @@ export function createProgram(): Command {
       '\nSizes and positions take K, M, G and T suffixes, powers of 1024. DEVICE:NAME is a file inside a store: the device\n' +
         'is the shortest part before a colon that exists. Exit codes: 0 done; 1 failed, or a check found errors; 2 usage.',
     );
-  const registrations = [
-    registerFormat,
-    registerInfo,
-    registerLs,
-    registerStat,
-    registerCp,
-    registerRm,
-    registerMv,
-    registerTruncate,
-    registerPunch,
-    registerServe,
-    registerCheck,
-    registerSchemes,
-    registerBench,
-    registerCompare,
-    registerExplore,
-  ];
-  for (const register of registrations) register(program);
+  const names = asked !== undefined && Object.hasOwn(COMMANDS, asked) ? [asked] : Object.keys(COMMANDS);
+  for (const name of names) (await COMMANDS[name]())(program);
   return program;
 }
 
@@ -80,7 +69,8 @@ export function createProgram(): Command {
 export async function runCommand(args: string[]): Promise<number> {
   try {
     if (args.length === 0) throw new UsageError("no command given; 'emmental --help' lists them");
-    await createProgram().parseAsync(args, { from: 'user' });
+    const program = await createProgram(args[0]);
+    await program.parseAsync(args, { from: 'user' });
     // A command that has something to say with its exit code, such as a check that found errors, has set it.
     return Number(process.exitCode ?? EXIT_DONE);
   } catch (error) {

@@ -1,16 +1,11 @@
 /**
  * What service threads do. Each is one long task of the store's Piscina pool (workers/service.ts) and blocks at will.
  *
-<<<<<<< HEAD
- * Two roles. `requests`: serves the opening thread's requests, first come first served, and reads ahead while there are
- * none. `background`: readahead, dirty pages over the background limit or too old, and the commit every
- * COMMIT_INTERVAL_MS; callers' requests cannot occupy it, so that a caller who waits for frames or for the journal is never waiting for its own kind. Nobody who holds
-=======
- * Two roles. `requests`: serves the opening thread's requests, first come first served. `background`: readahead windows,
- * dirty pages over the background limit or too old, the commit every COMMIT_INTERVAL_MS, and checkpoints of a log that fills; callers' requests cannot
- * occupy it, so that a caller who waits for frames or for the journal is never waiting for its own kind. Nobody who holds
->>>>>>> d50a017 (Keep a log on the device, and recover from it)
- * a lock waits for either (a holder does at once, itself, what it needs done), so neither role can take part in a cycle.
+ * Two roles. `requests`: serves the opening thread's requests, first come first served, and reads ahead and writes back
+ * while there are none. `background`: readahead, dirty pages over the background limit or too old, the commit every
+ * COMMIT_INTERVAL_MS, and checkpoints of a log that fills; callers' requests cannot occupy it, so that a caller who waits
+ * for frames or for the journal is never waiting for its own kind. Nobody who holds a lock waits for either (a holder
+ * does at once, itself, what it needs done), so neither role can take part in a cycle.
  *
  * A service thread ends when Header.ServiceStop is set, after the request at hand.
  */

@@ -26,9 +26,9 @@ describe('the README', () => {
   });
 });
 
-describe('commands in the documents', () => {
+describe('commands in the documents', async () => {
   const scripts = Object.keys((JSON.parse(read('package.json')) as { scripts: object }).scripts);
-  const commands = createProgram().commands.map((command) => command.name());
+  const commands = (await createProgram()).commands.map((command) => command.name());
 
   it.each(DOCUMENTS)('%s: exist', (path) => {
     const text = read(path);

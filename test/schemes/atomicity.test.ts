@@ -68,7 +68,7 @@ function readGrowing({ store, keep }: Scope, stop: Int32Array, bytes: number): [
 }
 
 it.each(
-  testedSchemes.map((scheme) => [scheme.name, scheme.readAtomicity, isTestedInFull(scheme) ? 800 : 300] as const),
+  testedSchemes.map((scheme) => [scheme.name, scheme.readAtomicity, isTestedInFull(scheme) ? 400 : 150] as const),
 )('%s: %s', async (scheme, readAtomicity, durationMs) => {
   const image = join(directory, `${scheme}.img`);
   await createStore(image, { sizeBytes: 16 * 1024 * 1024 });
@@ -110,7 +110,7 @@ it.each(testedSchemes.filter((scheme) => scheme.readAtomicity === 'request').map
     const reading = threads[1].run(readGrowing, stop, bytes);
     const buffer = Buffer.alloc(2 * bytes);
     let mixed = 0;
-    for (const end = Date.now() + 500; Date.now() < end; ) {
+    for (const end = Date.now() + 250; Date.now() < end; ) {
       const { bytesRead } = await file.read(buffer, 0, 2 * bytes, 0);
       if (buffer.subarray(0, bytesRead).some((byte) => byte !== buffer[0])) mixed++;
     }

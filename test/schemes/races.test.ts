@@ -10,10 +10,10 @@ import { temporaryDirectory } from '../support/temporary.js';
 import { isTestedInFull, testedSchemes } from '../support/tested-schemes.js';
 import { BLOCK, HOLE, MissedBlock, NEIGHBOUR, OLD, Race } from './race.js';
 
-const REPETITIONS = Number(process.env['EMMENTAL_RACE_REPETITIONS'] ?? 20);
-const SAFE_REPETITIONS = 10;
+const REPETITIONS = Number(process.env['EMMENTAL_RACE_REPETITIONS'] ?? 8);
+const SAFE_REPETITIONS = 4;
 /** Under schemes that are not tested in full. */
-const FEW_REPETITIONS = 2;
+const FEW_REPETITIONS = 1;
 /** What is written over the stale page. */
 const OVER = 0x58;
 /** How long a thread that must wait is given to show that it does not. */

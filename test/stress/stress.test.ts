@@ -15,7 +15,7 @@ import { temporaryDirectory } from '../support/temporary.js';
 import { isTestedInFull, testedSchemes } from '../support/tested-schemes.js';
 import { Ledger, type LedgerShape, SECTOR_BYTES } from './ledger.mjs';
 
-const DURATION_MS = Number(process.env['EMMENTAL_STRESS_MS'] ?? 6000);
+const DURATION_MS = Number(process.env['EMMENTAL_STRESS_MS'] ?? 4000);
 const SEED = Number(process.env['EMMENTAL_STRESS_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 /** A thread that has not finished a step for so long is stuck. */
 const STUCK_MS = 10_000;
