@@ -29,6 +29,7 @@ import { LockRank } from '../sync/lockdep.js';
 import { initMutex, lockMutex, tryLockMutex, unlockMutex } from '../sync/mutex.js';
 import { Count, count } from '../sync/statistics.js';
 import { Claims } from './claims.js';
+import { DataChecksums } from './data-checksums.js';
 import { ExclusionRecords, initExclusions } from './exclusion-records.js';
 import { type ClaimedRun, Found, GroupSearch, Take } from './group-search.js';
 import { type BlockRange, Quarantine } from './quarantine.js';
@@ -65,6 +66,8 @@ export class Allocator implements DurableListener {
   private readonly groups: GroupSearch;
   private readonly block: ClaimedRun = { start: 0, length: 0 };
   private readonly quarantinedMax: number;
+  /** Checksums of data blocks, on stores that have them. */
+  readonly checksums: DataChecksums | null;
 
   constructor(
     readonly arena: Arena,
@@ -77,6 +80,9 @@ export class Allocator implements DurableListener {
     this.quarantine = new Quarantine(this.records);
     this.space = new Space(arena, this.records);
     this.groups = new GroupSearch(arena, journal, metadata, this.records, this.claims, this.quarantine, geometry);
+    this.checksums = geometry.dataChecksums
+      ? new DataChecksums(journal, metadata, geometry, this.groups, this.records)
+      : null;
     this.quarantinedMax = Math.min(QUARANTINED_MAX, Math.floor(arena.layout.exclusions / 4));
     journal.listener = this;
   }

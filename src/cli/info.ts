@@ -23,7 +23,7 @@ async function info(device: string, options: { json?: boolean }): Promise<void> 
     printJson({ device, ...figures, io, journal: { sizeBytes, recovered } });
     return;
   }
-  const { blockBytes, blocks, blocksFree, blocksReserved, files } = figures;
+  const { blockBytes, blocks, blocksFree, blocksReserved, files, dataChecksums } = figures;
   const used = blocks - blocksFree;
   printLine(
     formatFields([
@@ -34,6 +34,7 @@ async function info(device: string, options: { json?: boolean }): Promise<void> 
       ['Reserved', formatSize(blocksReserved * blockBytes)],
       ['Files', files],
       ['Journal', `${formatSize(sizeBytes)}${recovered > 0 ? ` (transactions to replay: ${recovered})` : ''}`],
+      ['Data checksums', dataChecksums ? 'yes' : 'no'],
       ['I/O', io],
     ]),
   );

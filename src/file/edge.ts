@@ -8,6 +8,7 @@
  *  3. Beyond the end of the file a page holds zeros, in the cache and on the device. Who makes the file longer calls
  *     `zeroTail` first all the same, because a writable pin can put bytes there.
  */
+import { StoreError } from '../errors.js';
 import { sizeOf } from '../inode/inode.js';
 import { PageFlag } from '../pagecache/page.js';
 import type { Routine } from '../routine/effect.js';
@@ -34,7 +35,10 @@ export function* pinFilled(task: Task, engine: Engine, slot: Slot, index: number
   }
 }
 
-/** Makes bytes [from, to) of a pinned, filled page zero, and unpins it. */
+/**
+ * Makes bytes [from, to) of a pinned, filled page zero, and unpins it. Where pages move when they are written, it takes a
+ * block: of those that are kept back, so that space can be freed on a full device. ENOSPC when there is none either.
+ */
 export function* zeroEdge(
   task: Task,
   engine: Engine,
@@ -43,17 +47,28 @@ export function* zeroEdge(
   from: number,
   to: number,
 ): Routine<void> {
-  const { cache } = engine;
+  const { cache, allocator } = engine;
+  const { movesOnWrite } = cache.operationsOf(slot);
+  let promised = 0;
   try {
+    if (movesOnWrite) {
+      if (!(yield* allocator.reserveMetadata(task, 1))) throw new StoreError('ENOSPC');
+      promised = 1;
+    }
     if (task.yieldsAtLocks || !cache.tryLockPage(task, frame)) yield* cache.lockPage(task, frame);
     try {
       if (holdsNothing(engine, frame)) return;
+      if (promised > 0 && !cache.isReserved(frame)) {
+        cache.setReserved(frame);
+        promised = 0;
+      }
       engine.frames.bytes(frame).set(engine.zeros.subarray(from, to), from);
       cache.markDirty(task, slot, frame);
     } finally {
       cache.unlockPage(task, frame);
     }
   } finally {
+    if (promised > 0) allocator.unreserve(task, promised);
     cache.unpin(frame);
   }
 }

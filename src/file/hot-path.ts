@@ -16,7 +16,7 @@ import type { Lookup } from '../pagecache/lookup.js';
 import { PageFlag } from '../pagecache/page.js';
 import type { PageLock } from '../pagecache/page-lock.js';
 import type { Task } from '../routine/task.js';
-import { Header, NO_BLOCK, Page, StoreState } from '../sync/layout.js';
+import { Header, MOVING_BLOCK, NO_BLOCK, Page, StoreState } from '../sync/layout.js';
 import { Count, count } from '../sync/statistics.js';
 import { CHANGING } from '../sync/versions.js';
 import { type Frame, MAX_FILE_PAGES, type Slot } from '../units.js';
@@ -210,7 +210,7 @@ export class HotPath {
       const page = records + frame * Page.Words;
       const state = words[page + Page.State];
       // Reserved before the block, as in isBacked.
-      const isBacked = (state & PageFlag.Reserved) !== 0 || words[page + Page.Block] !== NO_BLOCK;
+      const isBacked = (state & PageFlag.Reserved) !== 0 || (words[page + Page.Block] & ~MOVING_BLOCK) !== NO_BLOCK;
       if ((state & (PageFlag.Uptodate | PageFlag.Detached)) !== PageFlag.Uptodate || !isBacked) {
         locks.unlock(task, frame);
         lookup.unpin(frame);

@@ -11,13 +11,14 @@
  *  4. The release takes the `mkwrite` locks too: who writes back and drops pages with those excluded (collapse, insert)
  *     loses no bytes that were released before.
  */
+import { assert } from '../assert.js';
 import { StoreError } from '../errors.js';
 import { sizeOf, touchModified } from '../inode/inode.js';
 import { Operation } from '../locking/scheme.js';
 import type { PageCache } from '../pagecache/page-cache.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
-import { Header, NO_BLOCK, Pin } from '../sync/layout.js';
+import { Header, MOVING_BLOCK, Pin } from '../sync/layout.js';
 import { type Frame, pageOf, type Slot } from '../units.js';
 import type { Engine } from './engine.js';
 
@@ -32,6 +33,8 @@ export interface PagePin {
   /** Where the page starts in the file. */
   readonly positionBytes: number;
   readonly write: boolean;
+  /** Blocks promised for the release: 1 where pages move when they are written, as this one may while it is pinned. */
+  promised: number;
 }
 
 /** Pins the page that holds `positionBytes`. Throws ENXIO past the end, ENOMEM at too many pins, ENOSPC, EIO. */
@@ -40,8 +43,14 @@ export function* pin(task: Task, engine: Engine, slot: Slot, positionBytes: numb
   if (write) yield* engine.cache.balanceDirty(task);
   const record = claimRecord(task, engine);
   const at = engine.arena.layout.pinRecords + record * Pin.Words;
+  const { allocator } = engine;
   let frame = 0 as Frame;
+  let promised = 0;
   try {
+    if (write && engine.cache.operationsOf(slot).movesOnWrite) {
+      if (!(yield* allocator.reserveWaiting(task, 1))) throw new StoreError('ENOSPC', { syscall: 'pin' });
+      promised = 1;
+    }
     do {
       if (frame !== 0) engine.cache.unpin(frame);
       frame = 0 as Frame;
@@ -49,6 +58,7 @@ export function* pin(task: Task, engine: Engine, slot: Slot, positionBytes: numb
     } while (write && !(yield* makeWritable(task, engine, slot, frame, positionBytes)));
   } catch (error) {
     if (frame !== 0) engine.cache.unpin(frame);
+    if (promised > 0) allocator.unreserve(task, promised);
     Atomics.store(words, at + Pin.Thread, 0);
     throw error;
   }
@@ -62,6 +72,7 @@ export function* pin(task: Task, engine: Engine, slot: Slot, positionBytes: numb
     bytes: engine.frames.run(frame, 1),
     positionBytes: pageOf(positionBytes, blockBytes) * blockBytes,
     write,
+    promised,
   };
 }
 
@@ -75,6 +86,7 @@ export function* releasePin(task: Task, engine: Engine, pinned: PagePin): Routin
   try {
     if (pinned.write) yield* dirtyReleased(task, engine, pinned);
   } finally {
+    if (pinned.promised > 0) engine.allocator.unreserve(task, pinned.promised);
     const { words } = task;
     const at = engine.arena.layout.pinRecords + pinned.record * Pin.Words;
     words[at + Pin.Frame] = 0;
@@ -84,9 +96,9 @@ export function* releasePin(task: Task, engine: Engine, pinned: PagePin): Routin
   }
 }
 
-/** Whether the page, locked by the caller, has a block or the promise of one. Asked in this order: see `place` in writeback. */
+/** Whether the page, locked by the caller, has a block to be written to or the promise of one. Asked in this order: see `place` in writeback. */
 export function isBacked(cache: PageCache, frame: Frame): boolean {
-  return cache.isReserved(frame) || cache.blockOf(frame) !== NO_BLOCK;
+  return cache.isReserved(frame) || cache.blockOf(frame) > MOVING_BLOCK;
 }
 
 function claimRecord(task: Task, engine: Engine): number {
@@ -164,13 +176,18 @@ function* makeWritable(task: Task, engine: Engine, slot: Slot, frame: Frame, pos
 
 function* dirtyReleased(task: Task, engine: Engine, pinned: PagePin): Routine<void> {
   const { slot, frame, positionBytes } = pinned;
-  const { blockBytes } = engine;
+  const { blockBytes, cache } = engine;
   const taken = yield* lockForMkwrite(task, engine, slot, frame, pageOf(positionBytes, blockBytes));
   try {
-    if (engine.cache.isDetached(frame)) return;
+    if (cache.isDetached(frame)) return;
+    if (!isBacked(cache, frame)) {
+      assert(pinned.promised > 0, 'a page was written to new blocks, and nothing promised');
+      pinned.promised = 0;
+      cache.setReserved(frame);
+    }
     const inside = Math.max(sizeOf(engine.arena, slot) - positionBytes, 0);
     if (inside < blockBytes) pinned.bytes.set(engine.zeros.subarray(inside), inside);
-    engine.cache.markDirty(task, slot, frame);
+    cache.markDirty(task, slot, frame);
     touchModified(task, slot);
   } finally {
     engine.cache.unlockPage(task, frame);

@@ -22,7 +22,7 @@ import { BlockRun, RunKind } from '../pagecache/mapping-operations.js';
 import { PageBatch } from '../pagecache/page-batch.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
-import { Header, Inode, NO_BLOCK, UNWRITTEN_BLOCK } from '../sync/layout.js';
+import { Header, Inode, MOVING_BLOCK, NO_BLOCK, UNWRITTEN_BLOCK } from '../sync/layout.js';
 import { Count, count } from '../sync/statistics.js';
 import { type Frame, pageOf, type Slot } from '../units.js';
 import { zeroTail } from './edge.js';
@@ -274,7 +274,8 @@ class Writer {
   private placeBlock(frame: Frame, index: number): void {
     const { run } = this;
     const { cache } = this.engine;
-    if (run.kind === RunKind.Written) cache.setBlock(frame, run.block + index - this.runPage);
+    const block = cache.operationsOf(this.slot).movesOnWrite ? MOVING_BLOCK : run.block + index - this.runPage;
+    if (run.kind === RunKind.Written) cache.setBlock(frame, block);
     else cache.setBlock(frame, run.kind === RunKind.Hole ? NO_BLOCK : UNWRITTEN_BLOCK);
   }
 

@@ -6,7 +6,15 @@
  * Functions take a block as words and the word where it starts (a page frame is word-aligned). Under the group's lock.
  */
 import { HEADER_WORDS } from './block-header.js';
-import { bitmapBlock, type Geometry, groupLength, groupStart, superblockCopyBlock } from './geometry.js';
+import {
+  bitmapBlock,
+  checksumBlocks,
+  checksumStart,
+  type Geometry,
+  groupLength,
+  groupStart,
+  superblockCopyBlock,
+} from './geometry.js';
 
 const ALL = 0xffff_ffff;
 
@@ -97,6 +105,7 @@ export function initialiseBitmap(words: Uint32Array, baseWord: number, g: Geomet
     markUsed(words, baseWord, 0, 1);
     markUsed(words, baseWord, g.journalStart, g.journalBlocks);
   }
+  markUsed(words, baseWord, checksumStart(g, group) - start, checksumBlocks(g, group));
   if (group === g.groups - 1) markUsed(words, baseWord, superblockCopyBlock(g) - start, 1);
 }
 

@@ -23,7 +23,9 @@ export const enum HeaderAt {
   Owner = 16,
   /** Generation of the owning inode, else 0. */
   Generation = 20,
-  Reserved = 24,
+  /** Bitmap of a store with data checksums: bit k is set once the group's checksum block k was written; else 0. */
+  Tables = 24,
+  Reserved = 28,
   End = 32,
 }
 
@@ -40,6 +42,8 @@ export const enum BlockKind {
   ExtentNode = 0x58454d45,
   /** 'EMNM' */
   NameNode = 0x4d4e4d45,
+  /** 'EMCS' */
+  Checksums = 0x5343_4d45,
 }
 
 const KIND_NAMES = new Map<number, string>([
@@ -47,6 +51,7 @@ const KIND_NAMES = new Map<number, string>([
   [BlockKind.Inodes, 'inode block'],
   [BlockKind.ExtentNode, 'extent node'],
   [BlockKind.NameNode, 'name node'],
+  [BlockKind.Checksums, 'checksum block'],
 ]);
 
 /** The structure's name, for messages. */
@@ -74,8 +79,8 @@ export function writeHeader(
   view.setUint32(at + HeaderAt.Transaction, 0, true);
   view.setUint32(at + HeaderAt.Owner, owner, true);
   view.setUint32(at + HeaderAt.Generation, generation, true);
+  view.setUint32(at + HeaderAt.Tables, 0, true);
   view.setUint32(at + HeaderAt.Reserved, 0, true);
-  view.setUint32(at + HeaderAt.Reserved + 4, 0, true);
 }
 
 export function headerKind(view: DataView, at: number): number {

@@ -18,7 +18,11 @@ export interface Geometry {
   readonly groups: number;
   readonly journalStart: number;
   readonly journalBlocks: number;
+  /** Behind its other fixed blocks, each group has checksum blocks: a checksum for each of its blocks. */
+  readonly dataChecksums: boolean;
 }
+
+const CHECKSUM_BYTES = 4;
 
 export const SUPERBLOCK_BLOCK = 0;
 /** Bitmap of group 0. */
@@ -53,6 +57,7 @@ export function geometryFor(
   sizeBytes: number,
   blockBytes: number,
   blocksPerGroup = maxBlocksPerGroup(blockBytes),
+  dataChecksums = false,
 ): Geometry | null {
   let blocks = Math.min(Math.floor(sizeBytes / blockBytes), MAX_BLOCKS);
   const rest = blocks % blocksPerGroup;
@@ -73,6 +78,7 @@ export function geometryFor(
     groups: Math.ceil(blocks / blocksPerGroup),
     journalStart: FIRST_BITMAP_BLOCK + 1,
     journalBlocks,
+    dataChecksums,
   };
 }
 
@@ -92,12 +98,15 @@ export function validateGeometry(g: Geometry): string | null {
     return `${blocksPerGroup} blocks per group`;
   }
   if (groups !== Math.ceil(blocks / blocksPerGroup)) return `${groups} groups`;
-  if (groups > 1 && groupLength(g, groups - 1) < 2) return 'no room in the last group';
+  const last = groups - 1;
+  if (groups > 1 && groupLength(g, last) < fixedBlocksOf(g, last)) return 'no room in the last group';
   const firstGroupEnd = Math.min(blocksPerGroup, blocks - 1);
   const isInGroup = journalStart > FIRST_BITMAP_BLOCK && journalStart + journalBlocks <= firstGroupEnd;
   if (!isInGroup || journalBlocks < JOURNAL_BLOCKS_MIN) {
     return `journal of ${journalBlocks} blocks at block ${journalStart}`;
   }
+  const checksumsEnd = journalStart + journalBlocks + checksumBlocks(g, 0);
+  if (checksumsEnd > firstGroupEnd) return 'no room for the checksums of the first group';
   return null;
 }
 
@@ -123,16 +132,49 @@ export function superblockCopyBlock(g: Geometry): number {
   return g.blocks - 1;
 }
 
+/** Checksums in one checksum block. A group has 32 checksum blocks at most, like words in its bitmap's header bits. */
+export function checksumsPerBlock(blockBytes: number): number {
+  return (blockBytes - HEADER_BYTES) / CHECKSUM_BYTES;
+}
+
+/** Checksum blocks of the group. */
+export function checksumBlocks(g: Geometry, group: number): number {
+  return g.dataChecksums ? Math.ceil(groupLength(g, group) / checksumsPerBlock(g.blockBytes)) : 0;
+}
+
+/** The group's first checksum block. */
+export function checksumStart(g: Geometry, group: number): number {
+  return group === 0 ? g.journalStart + g.journalBlocks : bitmapBlock(g, group) + 1;
+}
+
+/** Which of its group's checksum blocks holds the block's checksum. */
+export function checksumTableOf(g: Geometry, block: number): number {
+  return Math.floor((block % g.blocksPerGroup) / checksumsPerBlock(g.blockBytes));
+}
+
+/** The checksum block that holds the block's checksum. */
+export function checksumBlockOf(g: Geometry, block: number): number {
+  return checksumStart(g, groupOf(g, block)) + checksumTableOf(g, block);
+}
+
+/** Which checksum in its checksum block the block's is. */
+export function checksumIndexOf(g: Geometry, block: number): number {
+  return (block % g.blocksPerGroup) % checksumsPerBlock(g.blockBytes);
+}
+
 /** Whether the block is part of the format itself: never allocated, never freed. */
 export function isFixedBlock(g: Geometry, block: number): boolean {
   if (block === SUPERBLOCK_BLOCK || block === superblockCopyBlock(g)) return true;
   if (block === bitmapBlock(g, groupOf(g, block))) return true;
-  return block >= g.journalStart && block < g.journalStart + g.journalBlocks;
+  if (block >= g.journalStart && block < g.journalStart + g.journalBlocks) return true;
+  const group = groupOf(g, block);
+  const start = checksumStart(g, group);
+  return block >= start && block < start + checksumBlocks(g, group);
 }
 
 /** Fixed blocks of the group. */
 export function fixedBlocksOf(g: Geometry, group: number): number {
-  let count = 1;
+  let count = 1 + checksumBlocks(g, group);
   if (group === 0) count += 1 + g.journalBlocks;
   if (group === g.groups - 1) count += 1;
   return count;
@@ -140,5 +182,7 @@ export function fixedBlocksOf(g: Geometry, group: number): number {
 
 /** Blocks that are free on a new store, before its first allocation. */
 export function initialFreeBlocks(g: Geometry): number {
-  return g.blocks - g.groups - 2 - g.journalBlocks;
+  let fixed = 0;
+  for (let group = 0; group < g.groups; group++) fixed += fixedBlocksOf(g, group);
+  return g.blocks - fixed;
 }

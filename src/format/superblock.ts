@@ -63,12 +63,12 @@ const MAGIC = new TextEncoder().encode('EMMENTAL');
 
 /** Bits of `incompatible`. */
 export const enum Incompatible {
-  /** Every data block has a checksum. The bit is taken; no code reads or writes such stores yet. */
+  /** Every data block has a checksum: see checksumBlocks in geometry.ts. */
   DataChecksums = 1,
 }
 
 /** Feature bits that this code can handle. */
-const KNOWN_INCOMPATIBLE = 0;
+const KNOWN_INCOMPATIBLE = Incompatible.DataChecksums;
 const KNOWN_READ_ONLY_COMPATIBLE = 0;
 
 export const enum DiskState {
@@ -126,6 +126,7 @@ export function readSuperblock(view: DataView, at = 0): Superblock {
     versionMajor: view.getUint16(at + SuperblockAt.VersionMajor, true),
     versionMinor: view.getUint16(at + SuperblockAt.VersionMinor, true),
     incompatible: u32(SuperblockAt.Incompatible),
+    dataChecksums: (u32(SuperblockAt.Incompatible) & Incompatible.DataChecksums) !== 0,
     readOnlyCompatible: u32(SuperblockAt.ReadOnlyCompatible),
     compatible: u32(SuperblockAt.Compatible),
     state: u32(SuperblockAt.State),

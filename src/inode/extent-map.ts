@@ -27,7 +27,7 @@ import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
 import { LockMode, LockRank } from '../sync/lockdep.js';
 import type { Slot } from '../units.js';
-import { convertExtent } from './extent-convert.js';
+import { convertExtent, replaceExtent } from './extent-convert.js';
 import { joinable, joinableAfter, toRight } from './extent-join.js';
 import { ExtentLookup, fillRun } from './extent-lookup.js';
 import { REMOVE_RUNS, removeExtents } from './extent-remove.js';
@@ -213,6 +213,15 @@ export class ExtentMap {
   *convert(task: Task, slot: Slot, first: number, count: number, unwritten = false): Routine<void> {
     this.assertExclusive(task, slot);
     yield* convertExtent(this.tree, task, slot, first, count, unwritten);
+  }
+
+  /**
+   * Lets `count` written pages from `first`, all of one extent, lie in other blocks; returns the first block that they had,
+   * which is the caller's to free. Done again with that block, it is undone, and does not fail. CREDITS_CONVERT.
+   */
+  *replace(task: Task, slot: Slot, first: number, count: number, block: number): Routine<number> {
+    this.assertExclusive(task, slot);
+    return yield* replaceExtent(this.tree, task, slot, first, count, block);
   }
 
   /**

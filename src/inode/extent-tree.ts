@@ -65,6 +65,7 @@ const RECORD_ENTRIES_WORD = InodeAt.RootEntries / 4;
 const RECORD_BLOCKS_WORD = InodeAt.Blocks / 4;
 const RECORD_TREE_BLOCKS_WORD = InodeAt.TreeBlocks / 4;
 const OWNER_WORD = HeaderAt.Owner / 4;
+const GENERATION_WORD = HeaderAt.Generation / 4;
 
 export class ExtentTree {
   readonly nodeMax: number;
@@ -154,6 +155,10 @@ export class ExtentTree {
     const count = path.count(level + 1);
     if (owner !== this.arena.unsigned[slotAt(this.arena, slot) + Inode.Ino]) {
       throw this.corrupted(slot, block, `node of inode ${owner}`);
+    }
+    const generation = words[this.frames.word(frame) + GENERATION_WORD];
+    if (generation !== this.arena.unsigned[slotAt(this.arena, slot) + Inode.Generation]) {
+      throw this.corrupted(slot, block, 'node of an earlier inode of that number');
     }
     if (path.height(level + 1) !== path.height(level) - 1) throw this.corrupted(slot, block, 'node of a wrong level');
     if (count === 0 || count > this.nodeMax) throw this.corrupted(slot, block, `${count} entries`);
@@ -286,6 +291,7 @@ export class ExtentTree {
   private *allocateNodes(task: Task, slot: Slot, path: Path, count: number): Routine<Frame[]> {
     const at = slotAt(this.arena, slot);
     const ino = this.arena.unsigned[at + Inode.Ino];
+    const generation = this.arena.unsigned[at + Inode.Generation];
     const near = path.depth - 1;
     const goal =
       near < 0
@@ -296,7 +302,7 @@ export class ExtentTree {
     try {
       while (fresh.length < count) {
         blocks.push(yield* this.allocator.allocateMetadata(task, goal));
-        fresh.push(yield* this.metadata.create(task, blocks[fresh.length], BlockKind.ExtentNode, ino));
+        fresh.push(yield* this.metadata.create(task, blocks[fresh.length], BlockKind.ExtentNode, ino, generation));
       }
     } catch (error) {
       for (const frame of fresh) this.metadata.put(frame);

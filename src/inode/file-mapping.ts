@@ -10,10 +10,12 @@
  *     But a preallocation, which drops no pages, may map a hole meanwhile.
  *  3. The disk size never passes the size, and grows here to the end of what was written.
  */
-import { type Allocator, PUBLISH_CREDITS } from '../allocator/allocator.js';
+import { type Allocator, FREE_CREDITS, PUBLISH_CREDITS } from '../allocator/allocator.js';
+import { CHECKSUM_CREDITS, type DataChecksums } from '../allocator/data-checksums.js';
 import { ClaimedRun } from '../allocator/group-search.js';
 import { assert } from '../assert.js';
 import { StoreError } from '../errors.js';
+import { dataChecksum } from '../format/data-checksum.js';
 import type { Journal } from '../journal/journal.js';
 import { BlockRun, type MappingOperations, RunKind } from '../pagecache/mapping-operations.js';
 import type { Routine } from '../routine/effect.js';
@@ -21,7 +23,7 @@ import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
 import { Header, Inode } from '../sync/layout.js';
 import { acquireExclusive, acquireShared, releaseExclusive, releaseShared, tryAcquireShared } from '../sync/rwsem.js';
-import type { Slot } from '../units.js';
+import type { PageIndex, Slot } from '../units.js';
 import { CREDITS_CONVERT, CREDITS_INSERT, CREDITS_REMOVE_ONE, type ExtentMap } from './extent-map.js';
 import { diskSizeOf, mapLockAt, setDiskSize, sizeOf, slotAt } from './inode.js';
 import { CREDITS_UPDATE, type InodeTable } from './inode-table.js';
@@ -29,10 +31,14 @@ import { CREDITS_UPDATE, type InodeTable } from './inode-table.js';
 /** Blocks that one transaction of `completeWrite` may dirty; what it takes out or puts back is a single extent. */
 const CREDITS_COMPLETE =
   PUBLISH_CREDITS + Math.max(CREDITS_INSERT + CREDITS_REMOVE_ONE, CREDITS_CONVERT) + CREDITS_UPDATE;
+/** The same where data have checksums, and the blocks of an earlier content are freed. */
+const CREDITS_COMPLETE_MOVED = CREDITS_COMPLETE + CHECKSUM_CREDITS + FREE_CREDITS;
 
 export class FileMapping implements MappingOperations {
-  /** Data have no checksums of their own. */
-  readonly verifies = false;
+  /** Only stores with data checksums know what a block should hold. */
+  readonly verifies: boolean;
+  readonly movesOnWrite: boolean;
+  private readonly checksums: DataChecksums | null;
 
   constructor(
     readonly arena: Arena,
@@ -41,7 +47,11 @@ export class FileMapping implements MappingOperations {
     readonly extents: ExtentMap,
     readonly inodes: InodeTable,
     readonly blockBytes: number,
-  ) {}
+  ) {
+    this.checksums = allocator.checksums;
+    this.verifies = this.checksums !== null;
+    this.movesOnWrite = this.checksums !== null;
+  }
 
   /** The run of at most `max` pages at `index`. */
   *map(task: Task, slot: Slot, index: number, max: number, run: BlockRun): Routine<void> {
@@ -66,7 +76,8 @@ export class FileMapping implements MappingOperations {
     } finally {
       releaseShared(task, lock);
     }
-    if (run.kind !== RunKind.Hole) return;
+    if (run.kind === RunKind.Unwritten || (run.kind === RunKind.Written && !this.movesOnWrite)) return;
+    run.kind = RunKind.Hole;
     const claimed = new ClaimedRun();
     const goal = near !== 0 ? near : this.arena.unsigned[slotAt(this.arena, slot) + Inode.Goal];
     yield* this.allocator.claim(task, goal, run.length, claimed);
@@ -102,7 +113,7 @@ export class FileMapping implements MappingOperations {
   /** Publishes pages of the run from its page `done` on, in one transaction; returns how many, usually all. */
   private *publish(task: Task, slot: Slot, index: number, run: BlockRun, done: number): Routine<number> {
     const lock = mapLockAt(this.arena, slot);
-    yield* this.journal.begin(task, CREDITS_COMPLETE);
+    yield* this.journal.begin(task, this.movesOnWrite ? CREDITS_COMPLETE_MOVED : CREDITS_COMPLETE);
     try {
       let count = run.length;
       yield* acquireExclusive(task, lock);
@@ -125,6 +136,7 @@ export class FileMapping implements MappingOperations {
 
   /** The run lies in blocks that the file had before. */
   private *publishContent(task: Task, slot: Slot, index: number, run: BlockRun): Routine<void> {
+    if (this.checksums !== null) yield* this.checksums.set(task, run.block, run.sums!, 0, run.length);
     if (run.kind === RunKind.Unwritten) yield* this.extents.convert(task, slot, index, run.length);
     if (run.reserved > 0) this.allocator.unreserve(task, run.reserved);
   }
@@ -139,24 +151,51 @@ export class FileMapping implements MappingOperations {
     const block = run.block + done;
     const found = new BlockRun();
     yield* extents.lookup(task, slot, page, found, run.length - done);
-    assert(found.kind !== RunKind.Written, `slot ${slot}: page ${page} was written while it was under writeback`);
+    const isRewritten = found.kind === RunKind.Written;
+    assert(!isRewritten || this.movesOnWrite, `slot ${slot}: page ${page} was written while it was under writeback`);
+    if (this.checksums !== null) yield* this.checksums.set(task, block, run.sums!, done, found.length);
     if (found.kind === RunKind.Unwritten) yield* extents.remove(task, slot, page, page + found.length);
-    yield* extents.insert(task, slot, page, block, found.length, false);
+    let old = 0;
+    if (isRewritten) old = yield* extents.replace(task, slot, page, found.length, block);
+    else yield* extents.insert(task, slot, page, block, found.length, false);
     // The reservations go at once when all of the run does, so that nobody is refused for them; else with the last part.
     const isWhole = found.length === run.length;
     try {
       yield* allocator.publish(task, block, found.length, isWhole ? run.reserved : 0);
     } catch (error) {
-      yield* extents.unmap(task, slot, page, page + found.length);
+      if (isRewritten) yield* extents.replace(task, slot, page, found.length, old);
+      else yield* extents.unmap(task, slot, page, page + found.length);
       throw error;
     }
+    if (isRewritten) yield* this.freeOrLose(task, old, found.length);
     if (!isWhole && done + found.length === run.length) allocator.unreserve(task, run.reserved);
     return found.length;
+  }
+
+  /** The new content counts already: blocks whose bitmap cannot be read are lost until a repair. */
+  private *freeOrLose(task: Task, block: number, length: number): Routine<void> {
+    try {
+      yield* this.allocator.free(task, block, length);
+    } catch (error) {
+      if (!(error instanceof StoreError) || (error.code !== 'EUCLEAN' && error.code !== 'EIO')) throw error;
+    }
   }
 
   unreserve(task: Task, _slot: Slot, pages: number): void {
     this.allocator.unreserve(task, pages);
   }
 
-  verify(_bytes: Uint8Array, _block: number): void {}
+  *verify(task: Task, slot: Slot, index: PageIndex, block: number, bytes: Uint8Array): Routine<void> {
+    if (this.checksums === null) return;
+    const expected = yield* this.checksums.get(task, block);
+    if (this.checksum(slot, bytes) === expected) return;
+    const ino = this.arena.unsigned[slotAt(this.arena, slot) + Inode.Ino];
+    const detail = `the content at position ${index * this.blockBytes} of inode ${ino}, block ${block}, does not match its checksum`;
+    throw new StoreError('EIO', { detail });
+  }
+
+  checksum(slot: Slot, bytes: Uint8Array): number {
+    const at = slotAt(this.arena, slot);
+    return dataChecksum(bytes, this.arena.unsigned[at + Inode.Ino], this.arena.unsigned[at + Inode.Generation]);
+  }
 }

@@ -31,6 +31,7 @@ export const SUPERBLOCK_KIND = 0x454d_4d45 as BlockKind;
 
 export class Metadata implements MappingOperations {
   readonly verifies = true;
+  readonly movesOnWrite = false;
   private readonly cache: PageCache;
 
   constructor(readonly journal: Journal) {
@@ -70,13 +71,13 @@ export class Metadata implements MappingOperations {
   }
 
   /** A page of zeros with a block header, for a block just allocated; pinned, and in the running transaction. */
-  *create(task: Task, block: number, kind: BlockKind, owner: number): Routine<Frame> {
+  *create(task: Task, block: number, kind: BlockKind, owner: number, generation = 0): Routine<Frame> {
     const { cache } = this;
     const frame = yield* cache.findOrCreate(task, METADATA, block);
     try {
       if (!cache.created) yield* cache.lockPage(task, frame);
       cache.frames.bytes(frame).fill(0);
-      writeHeader(cache.frames.view(frame), 0, kind, block, owner);
+      writeHeader(cache.frames.view(frame), 0, kind, block, owner, generation);
       cache.setBlock(frame, block);
       cache.markUptodate(frame);
       cache.unlockPage(task, frame);
@@ -125,12 +126,16 @@ export class Metadata implements MappingOperations {
     unreachable('writeback wrote metadata; only commits do');
   }
 
+  checksum(): number {
+    return unreachable('metadata blocks carry their own checksums');
+  }
+
   unreserve(_task: Task, _mapping: Slot, _pages: number): void {
     unreachable('a metadata page held a reservation');
   }
 
   /** Throws EUCLEAN unless the bytes just read are an intact metadata block, of whatever kind; the cause is the reason. */
-  verify(bytes: Uint8Array, block: number): void {
+  *verify(_task: Task, _mapping: Slot, _index: PageIndex, block: number, bytes: Uint8Array): Routine<void> {
     const kind = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(HeaderAt.Kind, true);
     const reason = this.problem(bytes, block, kind);
     if (reason === null) return;

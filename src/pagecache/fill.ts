@@ -8,13 +8,14 @@
  *     it hands that one back, and the caller waits for it after dropping its lock.
  *  2. A page is marked up to date after its bytes are in place, and unlocked after that. Runs of pages come up one by one.
  *  3. When a fill fails, the pages that it created and did not finish leave the cache, so that the next reader tries again.
+ *     It fails for required pages only, and for none but the first that cannot be read.
  */
 import { StoreError } from '../errors.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
-import { NO_BLOCK, Page, UNWRITTEN_BLOCK } from '../sync/layout.js';
+import { MOVING_BLOCK, NO_BLOCK, Page, UNWRITTEN_BLOCK } from '../sync/layout.js';
 import { Count, count } from '../sync/statistics.js';
-import type { Frame, Slot } from '../units.js';
+import type { Frame, PageIndex, Slot } from '../units.js';
 import type { CacheParts } from './cache-parts.js';
 import { detach } from './drop.js';
 import { type FillBatch, keepBatch, takeBatch } from './fill-batch.js';
@@ -60,8 +61,12 @@ export function* fill(
       while (batch.done < batch.total) yield* fillRun(cache, task, mapping, batch);
     }
   } catch (error) {
-    if (busy !== 0) cache.lookup.unpin(busy);
-    throw error;
+    // Nobody asked for the pages that could not be read: who does will be told.
+    const isAhead = batch.done < batch.total && batch.indices[batch.done] >= first + (options.required ?? size);
+    if (!isAhead || !isUnreadable(error)) {
+      if (busy !== 0) cache.lookup.unpin(busy);
+      throw error;
+    }
   } finally {
     if (batch.done < batch.total) abandonRest(cache, task, mapping, batch);
     keepBatch(cache, batch);
@@ -76,8 +81,8 @@ export function* fillLocked(cache: CacheParts, task: Task, mapping: Slot, frame:
   yield* cache.operationsOf(mapping).map(task, mapping, index, 1, run);
   if (task.stopsAtPoints) yield task.point('fill:mapped');
   const frames = Int32Array.of(frame);
-  yield* load(cache, task, mapping, run, frames, 0, 1);
-  setBlock(cache, frame, run, 0);
+  yield* load(cache, task, mapping, index, run, frames, 0, 1);
+  setBlock(cache, mapping, frame, run, 0);
   const old = Atomics.or(cache.arena.words, stateAt(cache, frame), PageFlag.Uptodate);
   if (task.lockdep !== null) assertTransition(Transition.FillDone, old, frame);
   count(task, Count.Fills);
@@ -165,11 +170,18 @@ function* fillRun(cache: CacheParts, task: Task, mapping: Slot, batch: FillBatch
   yield* cache.operationsOf(mapping).map(task, mapping, indices[done], end - done, run);
   end = Math.min(end, done + run.length);
   if (task.stopsAtPoints) yield task.point('fill:mapped');
-  yield* load(cache, task, mapping, run, frames, done, end);
+  try {
+    yield* load(cache, task, mapping, indices[done], run, frames, done, end);
+  } catch (error) {
+    if (end === done + 1 || !isUnreadable(error)) throw error;
+    // One bad block is no reason to fail its neighbours' readers.
+    end = done + 1;
+    yield* load(cache, task, mapping, indices[done], run, frames, done, end);
+  }
   if (run.kind === RunKind.Written && task.stopsAtPoints) yield task.point('fill:read');
   // Backwards: who waits for the first page finds the others up to date when it wakes, and does not sleep again for each.
   for (let i = end - 1; i >= done; i--) {
-    setBlock(cache, frames[i] as Frame, run, i - done);
+    setBlock(cache, mapping, frames[i] as Frame, run, i - done);
     cache.locks.unlockFilled(task, frames[i] as Frame);
   }
   batch.done = end;
@@ -177,11 +189,12 @@ function* fillRun(cache: CacheParts, task: Task, mapping: Slot, batch: FillBatch
   count(task, Count.FillPages, end - done);
 }
 
-/** Puts the run's content into frames[from] … frames[to - 1]. */
+/** Puts the run's content, from page `index` on, into frames[from] … frames[to - 1]. */
 function* load(
   cache: CacheParts,
   task: Task,
   mapping: Slot,
+  index: number,
   run: BlockRun,
   frames: Int32Array,
   from: number,
@@ -199,14 +212,21 @@ function* load(
   }
   const operations = cache.operationsOf(mapping);
   if (!operations.verifies) return;
-  for (let i = from; i < to; i++) operations.verify(cache.frames.bytes(frames[i] as Frame), run.block + i - from);
+  for (let i = from; i < to; i++) {
+    const page = (index + i - from) as PageIndex;
+    yield* operations.verify(task, mapping, page, run.block + i - from, cache.frames.bytes(frames[i] as Frame));
+  }
+}
+
+function isUnreadable(error: unknown): boolean {
+  return error instanceof StoreError && (error.code === 'EIO' || error.code === 'EUCLEAN');
 }
 
 /** Published by the operation that marks the page up to date. */
-function setBlock(cache: CacheParts, frame: Frame, run: BlockRun, offset: number): void {
+function setBlock(cache: CacheParts, mapping: Slot, frame: Frame, run: BlockRun, offset: number): void {
   const { words, layout } = cache.arena;
-  const block =
-    run.kind === RunKind.Written ? run.block + offset : run.kind === RunKind.Hole ? NO_BLOCK : UNWRITTEN_BLOCK;
+  const written = cache.operationsOf(mapping).movesOnWrite ? MOVING_BLOCK : run.block + offset;
+  const block = run.kind === RunKind.Written ? written : run.kind === RunKind.Hole ? NO_BLOCK : UNWRITTEN_BLOCK;
   words[layout.pageRecords + frame * Page.Words + Page.Block] = block;
 }
 

@@ -9,7 +9,7 @@
 
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
-import type { Slot } from '../units.js';
+import type { PageIndex, Slot } from '../units.js';
 
 export const enum RunKind {
   /** Nothing is allocated: reads as zeros. In `mapWrite`'s answer: blocks were claimed, and no extent names them yet. */
@@ -29,6 +29,8 @@ export class BlockRun {
   kind: RunKind = RunKind.Hole;
   /** Set by writeback before `completeWrite`: how many of the pages hold a reservation of delayed allocation. */
   reserved = 0;
+  /** Set by writeback before `completeWrite`, where `movesOnWrite`: a checksum of each page. */
+  sums: Uint32Array | null = null;
 }
 
 export interface MappingOperations {
@@ -45,6 +47,10 @@ export interface MappingOperations {
   unreserve(task: Task, mapping: Slot, pages: number): void;
   /** Whether `verify` looks at anything; constant. */
   readonly verifies: boolean;
-  /** Throws EUCLEAN unless the bytes just read are what block `block` may hold. */
-  verify(bytes: Uint8Array, block: number): void;
+  /** Throws EUCLEAN, or EIO for data, unless the bytes just read are what block `block` may hold, as page `index`. */
+  verify(task: Task, mapping: Slot, index: PageIndex, block: number, bytes: Uint8Array): Routine<void>;
+  /** Whether `mapWrite` chooses new blocks for pages that have blocks already (moving.ts); constant. */
+  readonly movesOnWrite: boolean;
+  /** Where `movesOnWrite`: the checksum of a page's bytes. */
+  checksum(mapping: Slot, bytes: Uint8Array): number;
 }

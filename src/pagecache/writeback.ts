@@ -18,12 +18,13 @@
 import { StoreError } from '../errors.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
-import { Header, Inode, Page, UNWRITTEN_BLOCK } from '../sync/layout.js';
+import { Header, Inode, MOVING_BLOCK, Page, UNWRITTEN_BLOCK } from '../sync/layout.js';
 import { Count, count } from '../sync/statistics.js';
 import type { Frame, Slot } from '../units.js';
 import type { CacheParts } from './cache-parts.js';
 import { PageKind } from './mapping.js';
 import { BlockRun } from './mapping-operations.js';
+import { markMoving, returnPromise, takePromise, writeCopies } from './moving.js';
 import { assertTransition, PageFlag, Transition } from './page.js';
 
 /** Pages of one run: 4 MiB of 4 KiB pages, and as many buffers as the host takes in one write. */
@@ -94,9 +95,12 @@ class Run {
   total = 0;
   /** Pages below it are done with. */
   done = 0;
+  /** 1 for pages that held a promise, where pages move when they are written; else 0. */
+  readonly promised: Uint8Array;
 
   constructor(readonly size: number) {
     this.frames = new Int32Array(size);
+    this.promised = new Uint8Array(size);
   }
 }
 
@@ -118,7 +122,7 @@ function* collect(
       const index = indices[i];
       if (run.total > 0 && index !== run.first + run.total) break;
       const frame = cache.lookup.lookup(task, mapping, index);
-      const taken = frame !== 0 && (yield* take(cache, task, mapping, frame, wait));
+      const taken = frame !== 0 && (yield* take(cache, task, mapping, frame, wait, run));
       if (taken) {
         if (run.total === 0) run.first = index;
         run.frames[run.total++] = frame;
@@ -133,7 +137,7 @@ function* collect(
 }
 
 /** Puts a pinned page under writeback if it is dirty; otherwise unpins it. */
-function* take(cache: CacheParts, task: Task, mapping: Slot, frame: Frame, wait: boolean): Routine<boolean> {
+function* take(cache: CacheParts, task: Task, mapping: Slot, frame: Frame, wait: boolean, run: Run): Routine<boolean> {
   const { locks, lookup, mappings } = cache;
   let taken = false;
   try {
@@ -147,6 +151,7 @@ function* take(cache: CacheParts, task: Task, mapping: Slot, frame: Frame, wait:
       const state = stateOf(cache, frame);
       if ((state & PageFlag.Dirty) !== 0 && (state & PageFlag.Writeback) === 0) {
         mappings.startWriteback(task, mapping, frame);
+        run.promised[run.total] = cache.operationsOf(mapping).movesOnWrite ? takePromise(cache, frame) : 0;
         taken = true;
       }
     } finally {
@@ -223,18 +228,23 @@ function* writeMapped(
   const index = run.first + from;
   yield* operations.mapWrite(task, mapping, index, to - from, blocks);
   const end = from + Math.min(blocks.length, to - from);
-  blocks.reserved = reservedIn(cache, run.frames, from, end);
+  const { movesOnWrite } = operations;
+  blocks.reserved = movesOnWrite ? promisedIn(run, from, end) : reservedIn(cache, run.frames, from, end);
   let written = false;
   try {
     yield task.point('writeback:mapped');
-    yield* writeBlocks(cache, task, run, from, end, blocks.block);
+    if (movesOnWrite) yield* writeCopies(cache, task, mapping, run.frames, from, end, blocks);
+    else yield* writeBlocks(cache, task, run, from, end, blocks.block);
     written = true;
     yield task.point('writeback:written');
   } finally {
     if (!written) yield* operations.completeWrite(task, mapping, index, blocks, true);
   }
   yield* operations.completeWrite(task, mapping, index, blocks, false);
-  for (let i = from; i < end; i++) place(cache, task, run.frames[i] as Frame, blocks.block + i - from);
+  for (let i = from; i < end; i++) {
+    if (movesOnWrite) markMoving(cache, run.frames[i] as Frame);
+    else place(cache, task, run.frames[i] as Frame, blocks.block + i - from);
+  }
   return end;
 }
 
@@ -264,6 +274,12 @@ function settlePlaced(
   if (reserved > 0) cache.operationsOf(mapping).unreserve(task, mapping, reserved);
 }
 
+function promisedIn(run: Run, from: number, end: number): number {
+  let promised = 0;
+  for (let i = from; i < end; i++) promised += run.promised[i];
+  return promised;
+}
+
 function reservedIn(cache: CacheParts, frames: Int32Array, from: number, end: number): number {
   let reserved = 0;
   for (let i = from; i < end; i++) if ((stateOf(cache, frames[i] as Frame) & PageFlag.Reserved) !== 0) reserved++;
@@ -273,6 +289,11 @@ function reservedIn(cache: CacheParts, frames: Int32Array, from: number, end: nu
 /** Ends the writeback of the run's pages below `end`, and their pins. */
 function release(cache: CacheParts, task: Task, mapping: Slot, run: Run, end: number, failed: boolean): void {
   if (run.done >= end) return;
+  if (failed) {
+    for (let i = run.done; i < end; i++) {
+      if (run.promised[i] === 1) returnPromise(cache, task, mapping, run.frames[i] as Frame);
+    }
+  }
   cache.mappings.endWriteback(task, mapping, run.frames, run.done, end, failed);
   for (let i = run.done; i < end; i++) cache.lookup.unpin(run.frames[i] as Frame);
   run.done = end;
@@ -315,7 +336,7 @@ function isFence(error: StoreError): boolean {
 }
 
 function isPlaced(block: number): boolean {
-  return block !== 0 && block !== UNWRITTEN_BLOCK;
+  return block > MOVING_BLOCK && block !== UNWRITTEN_BLOCK;
 }
 
 function blockAt(cache: CacheParts, frame: number): number {

@@ -5,7 +5,8 @@
  *
  * What is verified: both superblocks and the store's state; header, checksum, place and content of every metadata block;
  * extent trees and the name tree in shape and order; that each block has one owner, and that the bitmaps say so; the inode
- * table and its lists; that every file has one name, and every name a file; sizes and counts. Data blocks are not read.
+ * table and its lists; that every file has one name, and every name a file; sizes and counts. Data blocks are read where they
+ * have checksums, and not otherwise.
  *
  * One thread, which has the device to itself. Damage and I/O errors are entries of the report; nothing is thrown for
  * them. Memory: a bit a block of the groups in use, a few bytes an inode.
@@ -54,6 +55,7 @@ export function checkDevice(device: Device, options: CheckOptions = {}): CheckRe
   const image = loadImage(recovered?.device ?? device, findings, recovered !== null);
   if (image === null) return { ...reportOf(findings, null), replayed };
   const inspection = new Inspection(image, findings);
+  inspection.checkData(image, findings);
   const counts = inspection.counts(image);
   const isClosed = image.superblock.state === DiskState.Clean;
   if (!repair || (findings.count === 0 && isClosed)) return { ...reportOf(findings, counts), replayed };

@@ -26,7 +26,7 @@ export interface CreateOptions {
   journalBytes?: number;
   /** At most 64 bytes of UTF-8. */
   label?: string;
-  /** A checksum per data block. Not available in this version: ENOTSUP. */
+  /** A checksum per data block, verified whenever it is read. Rewriting a block takes a free one then. Default false. */
   dataChecksums?: boolean;
 }
 

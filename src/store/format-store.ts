@@ -1,7 +1,7 @@
 /**
  * Lays an empty store out on a device: the work of `createStore` once it has the device to itself.
  *
- *   0 superblock │ 1 bitmap of group 0 │ journal │ root leaf of the name tree │ … free … │ last block: superblock copy
+ *   0 superblock │ 1 bitmap of group 0 │ journal │ (checksums) │ root leaf of the name tree │ … free … │ last block: superblock copy
  *
  * Later groups get their bitmaps when they are first used, so that formatting costs the same few blocks at any size. The
  * superblock goes last, after everything else is durable: a format cut short leaves no store.
@@ -12,6 +12,8 @@ import { initialiseBitmap, markUsed } from '../format/bitmap.js';
 import { BlockKind, sealBlock, writeHeader } from '../format/block-header.js';
 import {
   bitmapBlock,
+  checksumBlocks,
+  checksumStart,
   type Geometry,
   geometryFor,
   initialFreeBlocks,
@@ -26,6 +28,7 @@ import { HEAD_SLOTS, writeJournalHead } from '../format/journal-head.js';
 import { initNameNode } from '../format/name-node.js';
 import {
   DiskState,
+  Incompatible,
   MAX_LABEL_BYTES,
   type Superblock,
   SuperblockAt,
@@ -60,15 +63,15 @@ export interface FormatOptions {
 }
 
 /**
- * Throws EINVAL (too small, no multiple of the block, …), EFBIG (too many blocks), ENOTSUP (data checksums), all before
- * anything is written, and the device's errors.
+ * Throws EINVAL (too small, no multiple of the block, …) and EFBIG (too many blocks), both before anything is written, and
+ * the device's errors.
  */
 export function formatDevice(device: Device, options: FormatOptions): void {
   const geometry = planGeometry(device.sizeBytes, options);
   const blocks = new DeviceBlocks(device, geometry.blockBytes);
   const buffer = blocks.buffer();
   wipe(device, buffer);
-  const nameRoot = geometry.journalStart + geometry.journalBlocks;
+  const nameRoot = geometry.journalStart + geometry.journalBlocks + checksumBlocks(geometry, 0);
   writeFirstBitmap(blocks, buffer, geometry, nameRoot);
   writeEmptyRoot(blocks, buffer, nameRoot);
   writeEmptyLog(blocks, buffer, geometry, options);
@@ -87,9 +90,6 @@ function planGeometry(sizeBytes: number, options: FormatOptions): Geometry {
   if (Buffer.byteLength(label) > MAX_LABEL_BYTES || label.includes('\0')) {
     refuse(`the label must be at most ${MAX_LABEL_BYTES} bytes of UTF-8 without NUL`);
   }
-  if (dataChecksums) {
-    throw new StoreError('ENOTSUP', { syscall: 'format', detail: 'data checksums are not available yet' });
-  }
   if (sizeBytes % blockBytes !== 0) {
     refuse(`the size of ${sizeBytes} bytes is no multiple of the block size, ${blockBytes}`);
   }
@@ -97,7 +97,7 @@ function planGeometry(sizeBytes: number, options: FormatOptions): Geometry {
     const detail = `${sizeBytes} bytes; blocks of ${blockBytes} reach ${BLOCKS_LIMIT * blockBytes}`;
     throw new StoreError('EFBIG', { syscall: 'format', detail });
   }
-  let geometry = geometryFor(sizeBytes, blockBytes, blocksPerGroup);
+  let geometry = geometryFor(sizeBytes, blockBytes, blocksPerGroup, dataChecksums);
   if (geometry === null) {
     const minimum = MIN_STORE_BLOCKS * blockBytes;
     return refuse(`the device has ${sizeBytes} bytes, a store of ${blockBytes}-byte blocks needs at least ${minimum}`);
@@ -105,7 +105,8 @@ function planGeometry(sizeBytes: number, options: FormatOptions): Geometry {
   if (journalBytes !== undefined) geometry = { ...geometry, journalBlocks: Math.floor(journalBytes / blockBytes) };
   const wrong = validateGeometry(geometry);
   if (wrong !== null) refuse(`impossible geometry: ${wrong}`);
-  const room = Math.min(geometry.blocksPerGroup, geometry.blocks - 1) - geometry.journalStart - geometry.journalBlocks;
+  const reserved = checksumStart(geometry, 0) + checksumBlocks(geometry, 0);
+  const room = Math.min(geometry.blocksPerGroup, geometry.blocks - 1) - reserved;
   const least = leastJournalBlocks(geometry.blocks);
   // Small groups are for tests, which know what they ask of the journal.
   if (blocksPerGroup === undefined && geometry.journalBlocks < least) {
@@ -169,7 +170,7 @@ function superblockOf(geometry: Geometry, nameRoot: number, options: FormatOptio
     ...geometry,
     versionMajor: VERSION_MAJOR,
     versionMinor: VERSION_MINOR,
-    incompatible: 0,
+    incompatible: geometry.dataChecksums ? Incompatible.DataChecksums : 0,
     readOnlyCompatible: 0,
     compatible: 0,
     state: DiskState.Clean,

@@ -183,6 +183,6 @@ function layArena(superblock: Superblock, layout: Layout, plan: MountPlan, used:
 
 /** The superblock's geometry alone, as plain data. */
 function geometryOf(superblock: Superblock): Geometry {
-  const { blockBytes, blocks, blocksPerGroup, groups, journalStart, journalBlocks } = superblock;
-  return { blockBytes, blocks, blocksPerGroup, groups, journalStart, journalBlocks };
+  const { blockBytes, blocks, blocksPerGroup, groups, journalStart, journalBlocks, dataChecksums } = superblock;
+  return { blockBytes, blocks, blocksPerGroup, groups, journalStart, journalBlocks, dataChecksums };
 }

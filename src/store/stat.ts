@@ -40,6 +40,8 @@ export interface StoreStatFs {
   /** Blocks promised to delayed allocation. */
   blocksReserved: number;
   files: number;
+  /** Whether the store keeps a checksum of each data block. */
+  dataChecksums: boolean;
 }
 
 export interface FileExtent {

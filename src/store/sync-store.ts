@@ -188,5 +188,6 @@ export function statFsOf(session: Session): StoreStatFs {
     blocksFree: freeBlocks(session.task),
     blocksReserved: unsigned[Header.BlocksReserved],
     files: unsigned[Header.Files],
+    dataChecksums: session.allocator.checksums !== null,
   };
 }

@@ -560,7 +560,7 @@ export const enum Page {
   Owner,
   /** Next frame in the bucket's chain. Under the bucket's lock; read without. */
   HashNext,
-  /** Device block that holds the content, NO_BLOCK if none, UNWRITTEN_BLOCK over an unwritten extent. */
+  /** Device block that holds the content, NO_BLOCK if none, UNWRITTEN_BLOCK over an unwritten extent, or MOVING_BLOCK. */
   Block,
   /** Links of the mapping's clean or dirty list; under the mapping's ListLock. */
   ListPrev,
@@ -580,6 +580,8 @@ export const INSERTION_ONE = OWNER_MASK + 1;
 
 export const NO_BLOCK = 0;
 export const UNWRITTEN_BLOCK = 0xffff_ffff;
+/** The device holds the content, and the next write goes to another block. No file's data can lie in block 1. */
+export const MOVING_BLOCK = 1;
 
 /** Statistics: doubles, one row per thread, each written by its own thread alone (stats.ts names the columns). */
 export const STATISTICS_COLUMNS = 96;

@@ -24,6 +24,8 @@ const DEFAULT_SIZE_BYTES = 32 * 1024 * 1024;
 const CACHE_PAGES = 512;
 const FACES: FaceName[] = ['asynchronous', 'synchronous'];
 const BLOCK_BYTES = [4096, 16_384];
+/** The run whose stores have data checksums. */
+const WITH_CHECKSUMS = 3;
 
 /** One open store, as the face under test shows it. */
 export class Context {
@@ -38,11 +40,13 @@ export class Context {
     readonly face: FaceName,
     readonly blockBytes: number,
     private readonly options: Options,
+    readonly dataChecksums: boolean,
   ) {}
 
   async create(): Promise<void> {
     const { image, blockBytes, options } = this;
-    await createStore(image, { sizeBytes: options.sizeBytes ?? DEFAULT_SIZE_BYTES, blockBytes, overwrite: true });
+    const sizeBytes = options.sizeBytes ?? DEFAULT_SIZE_BYTES;
+    await createStore(image, { sizeBytes, blockBytes, overwrite: true, dataChecksums: this.dataChecksums });
   }
 
   async open(options: OpenOptions = {}): Promise<void> {
@@ -109,8 +113,11 @@ export function conformance(title: string, suite: (context: Context) => void, op
       const number = run++;
       // Every scheme and every face meets both sizes: 4, 16, 16, 4 KiB.
       const blockBytes = BLOCK_BYTES[(number ^ (number >> 1)) & 1];
-      describe(`${title}: ${scheme.name}, ${face}, blocks of ${blockBytes}`, () => {
-        const context = new Context(join(directory, `${number}.img`), scheme.name, face, blockBytes, options);
+      const dataChecksums = number === WITH_CHECKSUMS;
+      const kind = `blocks of ${blockBytes}${dataChecksums ? ', data checksums' : ''}`;
+      describe(`${title}: ${scheme.name}, ${face}, ${kind}`, () => {
+        const image = join(directory, `${number}.img`);
+        const context = new Context(image, scheme.name, face, blockBytes, options, dataChecksums);
         beforeAll(async () => {
           await context.create();
           await context.open();

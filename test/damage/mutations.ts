@@ -78,6 +78,10 @@ function zero(specimen: Specimen, device: MemoryDevice, random: Random, damage: 
 /** A stray write: one block's content lies in another one too, or the two are swapped. */
 function copyOver(specimen: Specimen, device: MemoryDevice, random: Random, damage: Damage): undefined {
   const [from, to] = [anyBlock(specimen, random), anyBlock(specimen, random)];
+  // The log holds older versions of blocks, whole and sealed.
+  const { journalStart, journalBlocks } = specimen.superblock;
+  if ([from, to].some((block) => block >= journalStart && block < journalStart + journalBlocks))
+    damage.plausible = true;
   const [a, b] = [specimen.read(device, from), specimen.read(device, to)];
   change(specimen, device, damage, to, (bytes) => {
     bytes.set(a);

@@ -67,8 +67,9 @@ class Model {
     frames: number,
     pages: number,
     blocks: number,
+    dataChecksums: boolean,
   ) {
-    this.world = new FileWorld({ scheme, blockBytes, frames, blocks });
+    this.world = new FileWorld({ scheme, blockBytes, frames, blocks, dataChecksums });
     this.maxBytes = pages * blockBytes;
     this.isTight = blocks < 2 * pages;
     this.world.engine.requestReadahead = (slot, first, count, marker) => {
@@ -374,11 +375,12 @@ interface Shape {
   /** Of the larger of two files, about. */
   pages: number;
   blocks?: number;
+  dataChecksums?: boolean;
 }
 
 function runModel(shape: Shape, seed: number): Model {
-  const { scheme, blockBytes, frames, pages, blocks = 4 * pages + 256 } = shape;
-  const model = new Model(new Random(seed), scheme, blockBytes, frames, pages, blocks);
+  const { scheme, blockBytes, frames, pages, blocks = 4 * pages + 256, dataChecksums = false } = shape;
+  const model = new Model(new Random(seed), scheme, blockBytes, frames, pages, blocks, dataChecksums);
   try {
     for (let i = 0; i < STEPS; i++) model.step();
     model.checkAll();
@@ -410,6 +412,15 @@ describe(`file operations against a model, seed ${SEED}`, () => {
       SEED + 2,
     );
     expect(model.refusals).toBeGreaterThan(0);
+  });
+
+  it('data with checksums, a small cache', () => {
+    runModel({ scheme: 'invalidate-lock', blockBytes: 4096, frames: 64, pages: 128, dataChecksums: true }, SEED + 5);
+  });
+
+  it('data with checksums, a small device, full most of the time', () => {
+    const shape = { blockBytes: 4096, frames: 512, pages: 600, blocks: 360, dataChecksums: true };
+    expect(runModel({ scheme: 'i-rwsem', ...shape }, SEED + 6).refusals).toBeGreaterThan(0);
   });
 
   it('blocks of 16 KiB, a small cache', () => {

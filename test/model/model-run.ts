@@ -18,6 +18,7 @@ export interface ModelOptions {
   cachePages: number;
   /** Bytes that no file grows beyond. */
   fileBytes: number;
+  dataChecksums?: boolean;
 }
 
 interface Entry {
@@ -51,8 +52,13 @@ export class ModelRun {
   }
 
   async run(): Promise<void> {
-    const { image, blockBytes, fileBytes, operations } = this.options;
-    await createStore(image, { sizeBytes: DEVICE_FILES * fileBytes + 64 * 1024 * 1024, blockBytes, overwrite: true });
+    const { image, blockBytes, fileBytes, operations, dataChecksums = false } = this.options;
+    await createStore(image, {
+      sizeBytes: DEVICE_FILES * fileBytes + 64 * 1024 * 1024,
+      blockBytes,
+      overwrite: true,
+      dataChecksums,
+    });
     await this.open();
     try {
       for (let step = 0; step < operations; step++) {

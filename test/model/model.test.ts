@@ -23,6 +23,14 @@ const directory = temporaryDirectory(true);
 
 describe('the engine agrees with plain arrays', () => {
   let run = 0;
+
+  it(`data checksums, blocks of 4096, seed ${SEED - 1}`, { timeout: 3_600_000 }, async () => {
+    const operations = Math.ceil(OPERATIONS / 4);
+    const image = join(directory, 'checksums.img');
+    const shape = { blockBytes: 4096, cachePages: 320, fileBytes: 160 * 4096, dataChecksums: true };
+    await new ModelRun({ image, seed: SEED - 1, operations, scheme: 'invalidate-lock', ...shape }).run();
+  });
+
   for (const [index, { name: scheme, isFull }] of cases.entries()) {
     for (const blockBytes of isFull ? BLOCK_BYTES : [BLOCK_BYTES[index % 2]]) {
       const seed = SEED + run++;

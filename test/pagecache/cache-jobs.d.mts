@@ -33,5 +33,7 @@ export class TableMapping implements MappingOperations {
   completeWrite: MappingOperations['completeWrite'];
   unreserve: MappingOperations['unreserve'];
   readonly verifies: boolean;
+  readonly movesOnWrite: boolean;
+  checksum: MappingOperations['checksum'];
   verify: MappingOperations['verify'];
 }

@@ -57,6 +57,7 @@ const key = (mapping, index) => (mapping - 1) * FILE_PAGES + index;
 export class TableMapping {
   constructor(table, arena) {
     this.verifies = false;
+    this.movesOnWrite = false;
     this.table = table;
     this.lock = arena.layout.locks + GlobalLock.Exclusions;
   }
@@ -94,7 +95,11 @@ export class TableMapping {
   unreserve(_task, _mapping, pages) {
     Atomics.sub(this.table, TABLE.reserved, pages);
   }
-  verify() {}
+  *verify() {}
+
+  checksum() {
+    return 0;
+  }
   /** Under the file's locks, exclusive. */
   punch(task, mapping, first, end) {
     const { table } = this;

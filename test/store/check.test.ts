@@ -67,6 +67,7 @@ describe('a flipped bit', () => {
     [BlockKind.Inodes]: 'INODE_BLOCK',
     [BlockKind.ExtentNode]: 'EXTENT_NODE',
     [BlockKind.NameNode]: 'NAME_NODE',
+    [BlockKind.Checksums]: 'CHECKSUM_BLOCK',
   };
 
   it('in any metadata block is found, told by its structure, and repaired', () => {

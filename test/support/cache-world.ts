@@ -36,6 +36,7 @@ export class FakeMapping implements MappingOperations {
   runMax = Number.POSITIVE_INFINITY;
   failMapWrite: StoreError | null = null;
   readonly verifies = true;
+  readonly movesOnWrite = false;
   onVerify: ((block: number) => void) | null = null;
 
   constructor(readonly span: number) {}
@@ -74,7 +75,11 @@ export class FakeMapping implements MappingOperations {
     this.reserved -= pages;
   }
 
-  verify(_bytes: Uint8Array, block: number): void {
+  checksum(): number {
+    return 0;
+  }
+
+  *verify(_task: Task, _mapping: Slot, _index: number, block: number): Routine<void> {
     this.onVerify?.(block);
   }
 

@@ -54,6 +54,7 @@ export interface WorldOptions {
   /** Entries of an extent node, for deep trees of few extents. */
   maxEntries?: number;
   blocksPerGroup?: number;
+  dataChecksums?: boolean;
   /** What the engine leaves to chance; by default it differs from run to run. */
   random?: () => number;
 }
@@ -90,7 +91,7 @@ export class FileWorld {
     this.dirtyRatio = dirtyRatio;
     this.commit = new SharedArrayBuffer(512 * blockBytes);
     this.device = device ?? new MemoryDevice(blocks * blockBytes);
-    if (device === undefined) format(this.device, blockBytes, options.blocksPerGroup);
+    if (device === undefined) format(this.device, options);
     recoverInPlace(this.device);
     const superblock = this.superblock();
     this.arena = makeArena({
@@ -252,11 +253,12 @@ export class FileWorld {
   }
 }
 
-function format(device: MemoryDevice, blockBytes: number, blocksPerGroup?: number): void {
+function format(device: MemoryDevice, options: WorldOptions): void {
+  const { blockBytes = 4096, blocksPerGroup, dataChecksums = false } = options;
   const uuid = new Uint8Array(16);
   const groups = blocksPerGroup === undefined ? {} : { blocksPerGroup };
   const journalBytes = Math.min(128, Math.max(80, (blocksPerGroup ?? 256) / 2)) * blockBytes;
-  formatDevice(device, { blockBytes, label: '', dataChecksums: false, now: 0, uuid, journalBytes, ...groups });
+  formatDevice(device, { blockBytes, label: '', dataChecksums, now: 0, uuid, journalBytes, ...groups });
 }
 
 /** How far `step` got. */

@@ -5,7 +5,7 @@
  * that no damage leads in circles. Depth is bounded by the levels, which must fall by one a step.
  */
 import { rootProblem } from '../../format/block-content.js';
-import { BlockKind } from '../../format/block-header.js';
+import { BlockKind, headerGeneration } from '../../format/block-header.js';
 import {
   entryBlock,
   entryEnd,
@@ -16,7 +16,7 @@ import {
   NODE_ENTRIES_WORD,
   validateExtentNode,
 } from '../../format/extent-node.js';
-import { rootCount, rootEntriesWord, rootLevel } from '../../format/inode-record.js';
+import { InodeAt, rootCount, rootEntriesWord, rootLevel } from '../../format/inode-record.js';
 import type { BlockBuffer } from '../device-blocks.js';
 import type { Findings } from './findings.js';
 import type { OwnerKind, Ownership } from './ownership.js';
@@ -38,6 +38,7 @@ export class ExtentWalk {
   isDamaged = false;
   private readonly buffers: BlockBuffer[] = [];
   private ino = 0;
+  private generation = 0;
   private kind: OwnerKind = 'data';
   private visitor: ExtentVisitor | null = null;
 
@@ -56,6 +57,7 @@ export class ExtentWalk {
     this.writtenEnd = 0;
     this.isDamaged = false;
     this.ino = ino;
+    this.generation = buffer.view.getUint32(at + InodeAt.Generation, true);
     this.kind = kind;
     this.visitor = visitor;
     const level = rootLevel(buffer.view, at);
@@ -95,7 +97,10 @@ export class ExtentWalk {
       return;
     }
     const { blockBytes, blocks } = this.image.superblock;
-    const wrong = validateExtentNode(buffer.words, 0, blockBytes, level, blocks);
+    const isOld = headerGeneration(buffer.view, 0) !== this.generation;
+    const wrong = isOld
+      ? 'of an earlier inode of that number'
+      : validateExtentNode(buffer.words, 0, blockBytes, level, blocks);
     if (wrong !== null) {
       this.isDamaged = true;
       this.image.addDamage(block, BlockKind.ExtentNode, wrong, this.findings, this.ino);

@@ -19,6 +19,9 @@ export type CheckCode =
   | 'INODE_BLOCK'
   | 'EXTENT_NODE'
   | 'NAME_NODE'
+  | 'CHECKSUM_BLOCK'
+  /** A file's content that does not match its checksum. */
+  | 'DATA'
   /** Two owners of one block. */
   | 'BLOCK_SHARED'
   /** A bitmap that says other than the trees. */

@@ -53,6 +53,7 @@ export class InodeScan {
   named: Uint8Array = new Uint8Array(0);
   /** 1: on the orphan list. */
   orphaned: Uint8Array = new Uint8Array(0);
+  generation: Uint32Array = new Uint32Array(0);
   private next: Uint32Array = new Uint32Array(0);
   private readonly record = new InodeRecord();
 
@@ -75,6 +76,7 @@ export class InodeScan {
     this.state = new Uint8Array(this.end).fill(InodeState.Lost, FIRST_FILE_INO);
     this.named = new Uint8Array(this.end);
     this.orphaned = new Uint8Array(this.end);
+    this.generation = new Uint32Array(this.end);
     this.next = new Uint32Array(this.end);
     const seen = new Set<number>();
     this.eachTableBlock(this.findings, (page, buffer) => {
@@ -231,6 +233,7 @@ export class InodeScan {
     const { record } = this;
     const at = inodeRecordOffset(ino, this.image.perBlock);
     loadInodeRecord(buffer.view, at, record);
+    this.generation[ino] = record.generation;
     this.next[ino] = record.next;
     const wrong = this.recordProblem(record, ino, rootCount(buffer.view, at));
     if (wrong !== null) {

@@ -3,6 +3,8 @@
  * which blocks are claimed: where two want one block, metadata that all depend on goes first.
  */
 import { BitmapCheck } from './bitmap-check.js';
+import { ChecksumTables } from './checksum-tables.js';
+import { checkData } from './data-check.js';
 import { FileWalk } from './file-walk.js';
 import { Findings } from './findings.js';
 import { InodeScan } from './inode-scan.js';
@@ -45,6 +47,13 @@ export class Inspection {
     if (this.names.names !== superblock.files) {
       findings.add('FILES', `${this.names.names} files have names, the superblock says ${superblock.files}`);
     }
+    addNames(image, this.scan, findings);
+  }
+
+  /** Reads all data too, where they have checksums. */
+  checkData(image: StoreImage, findings: Findings): void {
+    if (!image.superblock.dataChecksums) return;
+    checkData(image, this.scan, new ChecksumTables(image, findings), findings);
     addNames(image, this.scan, findings);
   }
 

@@ -10,7 +10,7 @@
  * pages become holes), and of two owners of a block the second.
  */
 import { StoreError } from '../../errors.js';
-import { BlockKind, sealBlock, writeHeader } from '../../format/block-header.js';
+import { BlockKind, HeaderAt, sealBlock, writeHeader } from '../../format/block-header.js';
 import { bitmapBlock, SUPERBLOCK_BLOCK, superblockCopyBlock } from '../../format/geometry.js';
 import { DiskState, mustOpenReadOnly, SuperblockAt, sealSuperblock, writeSuperblock } from '../../format/superblock.js';
 import { discardLog } from '../../journal/recovery.js';
@@ -19,6 +19,7 @@ import type { BlockBuffer } from '../device-blocks.js';
 import { logShapeOf } from '../recover-store.js';
 import { Findings } from './findings.js';
 import { Inspection } from './inspection.js';
+import { repairChecksums } from './repair-checksums.js';
 import { repairFiles } from './repair-files.js';
 import { repairInodeLists, repairInodeTable } from './repair-inodes.js';
 import { repairNames } from './repair-names.js';
@@ -83,10 +84,13 @@ function writeBitmaps(image: StoreImage, repaired: string[]): void {
   const now = new Inspection(image, new Findings());
   const initialised = Math.max(superblock.groupsInitialised, now.ownership.groupsUsed);
   const wrong = new Set(now.bitmaps.wrongGroups);
+  const checksums = superblock.dataChecksums ? repairChecksums(image, repaired) : null;
   const buffer = image.buffer();
   for (let group = 0; group < initialised; group++) {
-    if (group < superblock.groupsInitialised && !wrong.has(group)) continue;
-    writeBitmap(image, group, now.ownership.group(group), buffer);
+    const tables = checksums === null ? 0 : checksums.wanted[group];
+    const isRight = !wrong.has(group) && (checksums === null || checksums.made[group] === tables);
+    if (group < superblock.groupsInitialised && isRight) continue;
+    writeBitmap(image, group, now.ownership.group(group), tables, buffer);
     repaired.push(`wrote the bitmap of group ${group}`);
   }
   superblock.groupsInitialised = initialised;
@@ -94,10 +98,11 @@ function writeBitmaps(image: StoreImage, repaired: string[]): void {
   superblock.files = now.names.names;
 }
 
-function writeBitmap(image: StoreImage, group: number, words: Uint32Array, buffer: BlockBuffer): void {
+function writeBitmap(image: StoreImage, group: number, words: Uint32Array, tables: number, buffer: BlockBuffer): void {
   const block = bitmapBlock(image.superblock, group);
   buffer.words.set(words);
   writeHeader(buffer.view, 0, BlockKind.Bitmap, block, group);
+  buffer.view.setUint32(HeaderAt.Tables, tables, true);
   sealBlock(buffer.bytes, block, image.superblock.transaction % 2 ** 32);
   image.blocks.write(block, buffer);
 }

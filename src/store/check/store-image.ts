@@ -15,6 +15,7 @@ const CODES: Record<number, CheckCode> = {
   [BlockKind.Inodes]: 'INODE_BLOCK',
   [BlockKind.ExtentNode]: 'EXTENT_NODE',
   [BlockKind.NameNode]: 'NAME_NODE',
+  [BlockKind.Checksums]: 'CHECKSUM_BLOCK',
 };
 
 export class StoreImage {

@@ -43,6 +43,7 @@ export function writeExtentTree(
   at: number,
 ): number {
   const buffer = image.buffer();
+  const generation = record.view.getUint32(at + InodeAt.Generation, true);
   const capacity = extentNodeCapacity(image.blockBytes);
   let items: readonly ExtentItem[] = extents;
   let level = 0;
@@ -53,7 +54,7 @@ export function writeExtentTree(
       const part = items.slice(i, i + capacity);
       const block = take();
       buffer.bytes.fill(0);
-      writeHeader(buffer.view, 0, BlockKind.ExtentNode, block, ino);
+      writeHeader(buffer.view, 0, BlockKind.ExtentNode, block, ino, generation);
       setExtentNode(buffer.words, 0, level, part.length);
       writeEntries(buffer.words, NODE_ENTRIES_WORD, level, part);
       writeMetadata(image, block, buffer);
