@@ -6,6 +6,7 @@
  * inode table. The tree's root (level, count, entries, tree blocks) belongs to the extent map, under the inode's map
  * lock; storing attributes leaves it alone. Root entries are those of an extent node (extent-node.ts).
  */
+import { MAX_FILE_PAGES } from '../units.js';
 import { HEADER_BYTES } from './block-header.js';
 import { getUint53, setUint53 } from './uint53.js';
 
@@ -149,12 +150,22 @@ export function loadWork(view: DataView, at: number, index: number): Work {
   };
 }
 
+/** Whether it can be what somebody left: a kind, and a range of pages. */
+export function isWorkSound({ kind, first, end }: Work): boolean {
+  return kind >= WorkKind.Remove && kind <= WorkKind.Insert && first < end && end <= MAX_FILE_PAGES;
+}
+
 export function storeWork(view: DataView, at: number, index: number, { kind, first, end, resume }: Work): void {
   const work = at + InodeAt.Work + index * WorkAt.End;
   view.setUint32(work + WorkAt.Kind, kind, true);
   view.setUint32(work + WorkAt.First, first, true);
   view.setUint32(work + WorkAt.Limit, end, true);
   view.setUint32(work + WorkAt.Resume, resume, true);
+}
+
+/** Nothing is left to be done. */
+export function clearWork(view: DataView, at: number): void {
+  for (let i = InodeAt.Work; i < InodeAt.Work + WORKS * WorkAt.End; i += 4) view.setUint32(at + i, 0, true);
 }
 
 /** Zeroes a record: a free one, with an empty tree. */

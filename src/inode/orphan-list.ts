@@ -7,7 +7,8 @@
  *  1. An inode is on the list while it is deleted, or while its record holds work.
  *  2. The list is linked forwards in the records, backwards in core (Inode.OrphanPrevious). An inode on it stays in core:
  *     a deleted one because somebody has it open, one with work because the work holds a reference.
- *  3. A place for work is claimed in core first, by whoever has no handle open, and recorded when it is needed.
+ *  3. A place for work is claimed in core first, by whoever has no handle open, and recorded when it is needed. What
+ *     is recorded the flags say too (InodeFlag.Recorded): work in a record that nobody took over is damage, and is wiped.
  *
  * Locks: the InodeTable mutex.
  */
@@ -15,6 +16,7 @@ import { assert } from '../assert.js';
 import {
   clearInodeRecord,
   InodeAt,
+  isWorkSound,
   loadWork,
   RecordFlag,
   storeWork,
@@ -41,6 +43,7 @@ export const CREDITS_FREE_RECORD = CREDITS_ORPHAN;
 
 /** How long to let others get on whose work takes all places. */
 const PLACE_WAIT_MS = 1;
+const ALL_RECORDED = InodeFlag.Recorded * (2 ** WORKS - 1);
 const NO_WORK: Work = { kind: WorkKind.None, first: 0, end: 0, resume: 0 };
 
 export class OrphanList {
@@ -61,7 +64,7 @@ export class OrphanList {
     yield* this.change(task, slot, function* (list, view, record) {
       const { unsigned, words } = list.arena;
       const at = slotAt(list.arena, slot);
-      if (!hasWork(view, record)) list.link(task, slot, view, record);
+      if (!list.hasWork(slot)) list.link(task, slot, view, record);
       view.setUint32(record + InodeAt.Flags, RecordFlag.Used | RecordFlag.Deleted, true);
       view.setUint32(record + InodeAt.Links, 0, true);
       unsigned[at + Inode.Links] = 0;
@@ -104,9 +107,13 @@ export class OrphanList {
   /** Records work at a claimed place, or how far it got: a crash from now on leaves it to the next opening. CREDITS_ORPHAN. */
   *record(task: Task, slot: Slot, place: number, work: Work): Routine<void> {
     yield* this.change(task, slot, function* (list, view, record) {
-      const isListed = hasWork(view, record) || isDeleted(view, record);
-      if (loadWork(view, record, place).kind === WorkKind.None) {
+      const isListed = list.hasWork(slot) || isDeleted(view, record);
+      if (!list.isRecorded(slot, place)) {
         Atomics.add(list.arena.words, slotAt(list.arena, slot) + Inode.Refs, 1);
+        list.setRecorded(slot, place);
+      }
+      for (let other = 0; other < WORKS; other++) {
+        if (!list.isRecorded(slot, other)) storeWork(view, record, other, NO_WORK);
       }
       storeWork(view, record, place, work);
       if (!isListed) list.link(task, slot, view, record);
@@ -116,15 +123,16 @@ export class OrphanList {
   /** Recorded work is done. CREDITS_ORPHAN. */
   *erase(task: Task, slot: Slot, place: number): Routine<void> {
     yield* this.change(task, slot, function* (list, view, record) {
-      assert(loadWork(view, record, place).kind !== WorkKind.None, `slot ${slot}: work ${place} was not recorded`);
+      assert(list.isRecorded(slot, place), `slot ${slot}: work ${place} was not recorded`);
+      Atomics.and(list.arena.words, slotAt(list.arena, slot) + Inode.Flags, ~(InodeFlag.Recorded << place));
       storeWork(view, record, place, NO_WORK);
-      if (!hasWork(view, record) && !isDeleted(view, record)) yield* list.unlink(task, slot, view, record);
+      if (!list.hasWork(slot) && !isDeleted(view, record)) yield* list.unlink(task, slot, view, record);
       // Its own reference; the caller has another one.
       Atomics.sub(list.arena.words, slotAt(list.arena, slot) + Inode.Refs, 1);
     });
   }
 
-  /** Takes an inode with neither work nor the mark of a deleted one off the list: damage, or nothing left to do. */
+  /** Takes an inode with neither sound work nor the mark of a deleted one off the list: damage, or nothing left to do. */
   *drop(task: Task, slot: Slot): Routine<void> {
     yield* this.change(task, slot, (list, view, record) => list.unlink(task, slot, view, record));
   }
@@ -137,9 +145,10 @@ export class OrphanList {
     const view = this.frames.view(frame);
     for (let place = 0; place < WORKS; place++) {
       const work = loadWork(view, this.arena.unsigned[at + Inode.RecordOffset], place);
-      if (work.kind === WorkKind.None) continue;
+      if (!isWorkSound(work)) continue;
       works.set(place, work);
       Atomics.or(this.arena.words, at + Inode.Flags, InodeFlag.Work << place);
+      this.setRecorded(slot, place);
       Atomics.add(this.arena.words, at + Inode.Refs, 1);
     }
     this.records.put(frame);
@@ -193,16 +202,24 @@ export class OrphanList {
     view.setUint32(record + InodeAt.Next, 0, true);
   }
 
+  private hasWork(slot: Slot): boolean {
+    return (Atomics.load(this.arena.words, slotAt(this.arena, slot) + Inode.Flags) & ALL_RECORDED) !== 0;
+  }
+
+  private isRecorded(slot: Slot, place: number): boolean {
+    const flags = Atomics.load(this.arena.words, slotAt(this.arena, slot) + Inode.Flags);
+    return (flags & (InodeFlag.Recorded << place)) !== 0;
+  }
+
+  private setRecorded(slot: Slot, place: number): void {
+    Atomics.or(this.arena.words, slotAt(this.arena, slot) + Inode.Flags, InodeFlag.Recorded << place);
+  }
+
   /** One that is not in core was left by a crash: it comes in core only as the first of the list. */
   private setPrevious(task: Task, ino: number, previous: Slot): void {
     const slot = ino === 0 ? 0 : this.slots.peek(task, ino);
     if (slot !== 0) this.arena.words[slotAt(this.arena, slot) + Inode.OrphanPrevious] = previous;
   }
-}
-
-function hasWork(view: DataView, record: number): boolean {
-  for (let place = 0; place < WORKS; place++) if (loadWork(view, record, place).kind !== WorkKind.None) return true;
-  return false;
 }
 
 function isDeleted(view: DataView, record: number): boolean {

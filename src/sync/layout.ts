@@ -445,6 +445,8 @@ export const enum InodeFlag {
   Referenced = 16,
   /** The first of WORKS bits: a place for unfinished work in the inode's record is taken (inode/orphan-list.ts). */
   Work = 32,
+  /** The first of WORKS bits: this session has recorded work at that place, or taken it over; under the inode table lock. */
+  Recorded = 256,
 }
 
 /** An allocation group. Under its group lock (mutex GlobalLock.Groups + group % GROUP_LOCKS) unless said otherwise. */

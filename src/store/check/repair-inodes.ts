@@ -5,6 +5,7 @@
 import { BlockKind, HeaderAt, headerKind, headerOwner } from '../../format/block-header.js';
 import {
   clearInodeRecord,
+  clearWork,
   FIRST_FILE_INO,
   firstInodeOfPage,
   INODE_TABLE_INO,
@@ -18,7 +19,7 @@ import {
 import { SuperblockAt } from '../../format/superblock.js';
 import type { BlockBuffer } from '../device-blocks.js';
 import { Findings } from './findings.js';
-import { InodeScan, InodeState } from './inode-scan.js';
+import { InodeScan, InodeState, WorkState } from './inode-scan.js';
 import type { Inspection } from './inspection.js';
 import { Ownership } from './ownership.js';
 import type { StoreImage } from './store-image.js';
@@ -116,7 +117,7 @@ export function repairInodeLists(image: StoreImage, found: Inspection, repaired:
   scan.scan(new Ownership(image.superblock));
   scan.checkLists();
   const withOrphans = scan.isOrphanListWrong || found.scan.isOrphanListWrong;
-  if (!withOrphans && !scan.isFreeListWrong) return;
+  if (!withOrphans && !scan.isFreeListWrong && !scan.isWorkWrong) return;
   const heads = new Map<InodeState, number>([
     [InodeState.Free, 0],
     [InodeState.Deleted, 0],
@@ -129,6 +130,7 @@ export function repairInodeLists(image: StoreImage, found: Inspection, repaired:
   }
   image.superblock.inodeFreeHead = heads.get(InodeState.Free)!;
   repaired.push('made the list of free inodes anew');
+  if (scan.isWorkWrong) repaired.push('removed unfinished work from inodes that it is not to be done for');
   if (withOrphans) {
     image.superblock.orphanHead = heads.get(InodeState.Deleted)!;
     repaired.push('made the list of deleted inodes anew');
@@ -149,6 +151,11 @@ function chainPage(
   let isChanged = false;
   for (let ino = Math.min(first + perBlock, scan.end) - 1; ino >= first; ino--) {
     const state = scan.state[ino];
+    const isWorkless = scan.work[ino] === WorkState.Wrong || scan.orphaned[ino] === 0 || withOrphans;
+    if (scan.work[ino] !== WorkState.None && isWorkless) {
+      clearWork(buffer.view, inodeRecordOffset(ino, perBlock));
+      isChanged = true;
+    }
     const isChained = state === InodeState.Free || (state === InodeState.Deleted && withOrphans);
     const isStray = state === InodeState.Used && withOrphans;
     if (!isChained && !isStray) continue;
