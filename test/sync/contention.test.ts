@@ -12,8 +12,8 @@ import { startThread } from '../support/threads.js';
 import { DATA, RANGE_PAGES } from './lock-jobs.mjs';
 
 const JOBS = new URL('./lock-jobs.mjs', import.meta.url);
-const THREADS = 6;
-const TURNS = 6_000;
+const THREADS = 4;
+const TURNS = 2_500;
 
 /** The results of THREADS threads that run the job at once. */
 async function runThreads(arena: Arena, job: string, options = {}): Promise<unknown[]> {
