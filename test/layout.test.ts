@@ -12,7 +12,7 @@ const ENTRIES = [
   /^src\/(index|worker|explore|nbd|access-handle|chunk-store|random-access-storage)\.ts$/,
   /^src\/cli\/main\.ts$/,
   /^workers\//,
-  /^bench\/(.*main|compare\/(published|halves|scaling))\.ts$/,
+  /^bench\/(.*main|compare\/(published|halves|scaling)|report\/browser)\.ts$/,
 ];
 
 /** Used by tests, which run the engine on it. */

@@ -4,9 +4,9 @@
  */
 import type { Command } from 'commander';
 import { formatTable } from '../../src/cli/print.js';
-import { formatSize } from '../../src/cli/size.js';
 import { UsageError } from '../../src/cli/usage-error.js';
 import { schemes } from '../../src/index.js';
+import { checkReportPath, writeReport } from '../report/report.js';
 import { emit, failOnVerifyErrors, parseCommandLine } from '../workloads/command-line.js';
 import { layOut, removeFiles } from '../workloads/files.js';
 import { fioDocument } from '../workloads/fio-json.js';
@@ -16,22 +16,30 @@ import { type Plan, totalBytes } from '../workloads/plan.js';
 import type { RunResult } from '../workloads/result.js';
 import type { RunContext } from '../workloads/run-context.js';
 import { runScheme } from '../workloads/scheme-run.js';
-import { formatCount, formatLatency } from '../workloads/summary.js';
-import { type DirectionSummary, type SchemeSummary, type Spread, summarise, verdict } from './verdict.js';
+import { formatCount } from '../workloads/summary.js';
+import { describe, SUMMARY_HEAD, summaryRows } from './summary-table.js';
+import { type DirectionSummary, type SchemeSummary, summarise, verdict } from './verdict.js';
 
 export async function compare(args: string[], parent: Command, interruption: AbortSignal): Promise<void> {
   const plan = parseCommandLine('compare', args, parent, ['invalidate-lock', 'i-rwsem']);
   if (plan.run.scheme.length < 2) throw new UsageError("compare needs two schemes or more; 'emmental bench' runs one");
+  checkReportPath(plan.run.report);
   const device = await openBenchDevice(plan.run.device, totalBytes(plan.jobs));
   const monitor = new Monitor();
   const context: RunContext = { device: device.path, plan, monitor, interruption };
   try {
-    monitor.say(describe(plan));
+    monitor.say(`comparing ${plan.run.scheme.join(' and ')}: ${describe(plan)}`);
     const made = await layOut(context);
     try {
       const runs = await runInterleaved(context);
       const summaries = plan.run.scheme.map((scheme) => summarise(scheme, runs));
       emit(plan, report(plan, summaries, runs, device.path));
+      await writeReport(context, {
+        runs,
+        summaries,
+        verdict: verdict(summaries, plan.run.policy, schemes),
+        isTemporary: device.isTemporary,
+      });
       failOnVerifyErrors(runs);
     } finally {
       if (!device.isTemporary) await removeFiles(context, made);
@@ -66,51 +74,15 @@ function rateOf(name: string, direction: DirectionSummary | null): string {
   return direction === null ? '' : `${formatCount(direction.iops.median)} ${name}/s`;
 }
 
-/** One line: what is compared. */
-function describe({ jobs, run }: Plan): string {
-  const groups = jobs.map((job) => `${job.numjobs} × ${job.rw} ${formatSize(job.bs)}`).join(' and ');
-  const storms = (['punch', 'truncate', 'willneed'] as const).filter((kind) => run[kind] > 0);
-  const disturbed = storms.map((kind) => `, ${kind} ${run[kind]}/s`).join('');
-  const file = `${formatSize(totalBytes(jobs))} of files, ${formatSize(run.cache)} of cache`;
-  return `comparing ${run.scheme.join(' and ')}: ${groups}${disturbed}; ${file}; rwsem policy ${run.policy}`;
-}
-
 function report(plan: Plan, summaries: SchemeSummary[], runs: RunResult[], device: string): string {
   const { 'output-format': format, policy } = plan.run;
   const lines = verdict(summaries, policy, schemes);
-  if (format === 'normal') return [describe(plan), table(summaries), ...lines].join('\n');
+  if (format === 'normal')
+    return [`comparing ${plan.run.scheme.join(' and ')}: ${describe(plan)}`, table(summaries), ...lines].join('\n');
   const document = fioDocument(plan, runs, format === 'json+', device);
   return JSON.stringify({ ...document, comparison: { policy, schemes: summaries, verdict: lines } }, null, 2);
 }
 
-const HEAD = [
-  'scheme',
-  'runs',
-  'reads/s (min–max)',
-  'p50',
-  'p99',
-  'writes/s (min–max)',
-  'p50',
-  'p99',
-  'reads+writes/s',
-];
-
 function table(summaries: SchemeSummary[]): string {
-  const rows = summaries.map(({ scheme, runs, read, write, total }) => [
-    scheme,
-    runs,
-    ...directionCells(read),
-    ...directionCells(write),
-    formatCount(total.median),
-  ]);
-  return formatTable(HEAD, rows, HEAD.slice(1));
-}
-
-function directionCells(direction: DirectionSummary | null): string[] {
-  if (direction === null) return ['–', '–', '–'];
-  return [rangeText(direction.iops), formatLatency(direction.p50.median), formatLatency(direction.p99.median)];
-}
-
-function rangeText({ median, min, max }: Spread): string {
-  return `${formatCount(median)} (${formatCount(min)}–${formatCount(max)})`;
+  return formatTable(SUMMARY_HEAD, summaryRows(summaries), SUMMARY_HEAD.slice(1));
 }

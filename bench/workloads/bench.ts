@@ -1,6 +1,8 @@
 /** `emmental bench`: a workload under one scheme. */
 import type { Command } from 'commander';
 import { UsageError } from '../../src/cli/usage-error.js';
+import { summarise } from '../compare/verdict.js';
+import { checkReportPath, writeReport } from '../report/report.js';
 import { emit, failOnVerifyErrors, parseCommandLine } from './command-line.js';
 import { layOut, removeFiles } from './files.js';
 import { fioDocument } from './fio-json.js';
@@ -14,6 +16,7 @@ import { runTable, stormLines } from './summary.js';
 export async function bench(args: string[], parent: Command, interruption: AbortSignal): Promise<void> {
   const plan = parseCommandLine('bench', args, parent, ['invalidate-lock']);
   if (plan.run.scheme.length > 1) throw new UsageError("bench runs one scheme; 'emmental compare' runs several");
+  checkReportPath(plan.run.report);
   const device = await openBenchDevice(plan.run.device, totalBytes(plan.jobs));
   const monitor = new Monitor();
   const context: RunContext = { device: device.path, plan, monitor, interruption };
@@ -28,6 +31,8 @@ export async function bench(args: string[], parent: Command, interruption: Abort
       } else {
         emit(plan, JSON.stringify(fioDocument(plan, [run], format === 'json+', device.path), null, 2));
       }
+      const outcome = { runs: [run], summaries: [summarise(run.scheme, [run])], verdict: [] };
+      await writeReport(context, { ...outcome, isTemporary: device.isTemporary });
       failOnVerifyErrors([run]);
     } finally {
       if (!device.isTemporary) await removeFiles(context, made);

@@ -16,6 +16,8 @@ export interface CrewOptions {
   /** How long the measured part may take at most, for the per-second series. */
   runtimeSeconds: number;
   interruption: AbortSignal;
+  /** Called when all threads are there, right before they start. */
+  onStart?: ((areas: ThreadArea[]) => void) | undefined;
   /** Called every TICK_MS with the areas, that the threads are still writing. */
   onTick?: ((areas: ThreadArea[]) => void) | undefined;
 }
@@ -67,7 +69,7 @@ class Member {
 }
 
 export async function runCrew(handle: unknown, tasks: ThreadTask[], options: CrewOptions): Promise<CrewResult> {
-  const { interruption, onTick, runtimeSeconds } = options;
+  const { interruption, onStart, onTick, runtimeSeconds } = options;
   interruption.throwIfAborted();
   const memory = allocateCrewMemory(tasks.length, runtimeSeconds);
   const control = controlOf(memory);
@@ -81,6 +83,7 @@ export async function runCrew(handle: unknown, tasks: ThreadTask[], options: Cre
   const ticker = setInterval(() => onTick?.(areas), TICK_MS);
   try {
     await Promise.race([Promise.all(members.map((member) => member.ready)), interrupted.promise]);
+    onStart?.(areas);
     set(Control.Go);
     const working = members.filter((_member, thread) => !isStorm(tasks[thread]));
     // A storm that fails is noticed here too; one that is done before the others is not waited for.

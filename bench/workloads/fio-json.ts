@@ -32,12 +32,13 @@ export function fioDocument(plan: Plan, runs: RunResult[], withBins: boolean, de
     }),
     jobs: runs.flatMap((run, index) => run.jobs.map((job) => jobDocument(job, run, index, withBins))),
     storms: runs.flatMap((run, index) =>
-      run.storms.map(({ kind, total, perSecond }) => ({
+      run.storms.map(({ kind, total, perSecond, latency }) => ({
         kind,
         scheme: run.scheme,
         run: index,
         total_ops: total,
         ops_per_second: perSecond,
+        clat_ns: latencyDocument(latency, withBins),
       })),
     ),
   };

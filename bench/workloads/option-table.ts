@@ -60,6 +60,8 @@ export interface RunOptions {
   truncate: number;
   willneed: number;
   repeats: number;
+  report: string;
+  threads: number[];
 }
 
 type Value<T> = (text: string, name: string) => T;
@@ -146,6 +148,9 @@ const names: Value<string[]> = (value, name) => {
   if (list.includes('')) throw new UsageError(`${name} '${value}' has an empty name in it`);
   return list;
 };
+
+const counts: Value<number[]> = (value, name) =>
+  value === '0' ? [] : value.split(',').map((item) => integer(1, 256)(item, name));
 
 /** Options of fio that say what is always so here. Any other value is refused rather than passed over. */
 export const FIXED: Record<string, { values: string[]; because: string }> = {
@@ -258,6 +263,13 @@ const RUN_OPTIONS: Table<RunOptions, 'run'> = {
   punch: { scope: 'run', value: rate, form: 'n/s', help: 'holes punched into the first file per second (0)' },
   truncate: { scope: 'run', value: rate, form: 'n/s', help: 'times per second its tail is cut off and put back (0)' },
   willneed: { scope: 'run', value: rate, form: 'n/s', help: 'WILLNEED advices of 2 MiB on it per second (0)' },
+  report: { scope: 'run', value: text, form: 'file.html', help: 'write the result as a page, too' },
+  threads: {
+    scope: 'run',
+    value: counts,
+    form: 'n[,n]',
+    help: 'with a report: short runs with that many threads in the largest group (powers of two below it; 0: none)',
+  },
   repeats: { scope: 'run', value: integer(1, 100), form: 'n', help: 'compare: runs of each scheme, interleaved (2)' },
 };
 

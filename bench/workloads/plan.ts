@@ -30,7 +30,7 @@ const DEFAULT_RAMP = 2;
 /** Of a page cache, beside the files: metadata, and slack for reclaim. */
 const CACHE_SLACK_BYTES = 64 * MIB;
 
-const RUN_DEFAULTS: Omit<RunOptions, 'scheme' | 'cache'> = {
+const RUN_DEFAULTS: Omit<RunOptions, 'scheme' | 'cache' | 'threads'> = {
   'output-format': 'normal',
   output: '',
   unsafe: false,
@@ -41,6 +41,7 @@ const RUN_DEFAULTS: Omit<RunOptions, 'scheme' | 'cache'> = {
   truncate: 0,
   willneed: 0,
   repeats: 2,
+  report: '',
 };
 
 /** A file that leaves this machine most of its memory. */
@@ -53,13 +54,14 @@ export function makePlan(commandLine: OptionValues, file: JobFile | null, scheme
   const jobs = sections.flatMap((values) => expand(values, isBlank(values)));
   const given = { ...file?.global, ...commandLine };
   const run = { ...RUN_DEFAULTS, scheme: schemes, ...given } as RunOptions;
+  run.threads = given.threads ?? powersBelow(Math.max(...jobs.map((job) => job.numjobs)));
   run.cache = given.cache ?? Math.ceil(totalBytes(jobs) * 1.25) + CACHE_SLACK_BYTES;
   const plan = { jobs, run, given: onlyGiven(given, RUN_KEYS) };
   check(plan);
   return plan;
 }
 
-const RUN_KEYS = new Set(Object.keys(RUN_DEFAULTS).concat('scheme', 'cache'));
+const RUN_KEYS = new Set(Object.keys(RUN_DEFAULTS).concat('scheme', 'cache', 'threads'));
 const DESCRIBES_JOB: (keyof JobOptions)[] = ['rw', 'numjobs', 'readers', 'writers', 'name'];
 
 /** Nothing says what kind of job it is to be. */
@@ -117,6 +119,13 @@ function makeJob(values: OptionValues, name: string): Job {
   };
   job.given = { ...onlyGiven(values, new Set(Object.keys(job))), name };
   return job;
+}
+
+/** 1, 2, 4 … below `most`. */
+function powersBelow(most: number): number[] {
+  const powers: number[] = [];
+  for (let power = 1; power < most; power *= 2) powers.push(power);
+  return powers;
 }
 
 function onlyGiven(values: OptionValues, keys: Set<string>): Record<string, unknown> {

@@ -4,6 +4,7 @@ import { Histogram } from './histogram.js';
 import type { Job, Plan } from './plan.js';
 import { Figure, type ThreadArea } from './thread-memory.js';
 import { isStorm, type StormTask, type ThreadTask } from './thread-task.js';
+import type { Interval } from './timeline.js';
 
 /** What one direction of a job came to, all its threads together. */
 export interface DirectionResult {
@@ -27,6 +28,8 @@ export interface StormResult {
   kind: StormTask['kind'];
   total: number;
   perSecond: number;
+  /** Of one strike. */
+  latency: Histogram;
 }
 
 export interface RunResult {
@@ -37,6 +40,8 @@ export interface RunResult {
   /** Told once each; empty when all was well or nothing was verified. */
   verifyErrors: string[];
   stats: Record<string, unknown>;
+  /** Tenths of a second; empty where no report is asked for. */
+  intervals: Interval[];
 }
 
 export function collect(
@@ -45,6 +50,7 @@ export function collect(
   tasks: ThreadTask[],
   crew: CrewResult,
   stats: Record<string, unknown>,
+  intervals: Interval[] = [],
 ): RunResult {
   const jobs = plan.jobs.map((job) => {
     const areas = crew.areas.filter((_area, thread) => {
@@ -55,16 +61,18 @@ export function collect(
   });
   const storms = tasks.flatMap((task, thread) => {
     if (!isStorm(task)) return [];
-    const { figures } = crew.areas[thread];
+    const { figures, strikes } = crew.areas[thread];
     const seconds = (figures[Figure.EndMs] - figures[Figure.StartMs]) / 1000;
     const total = figures[Figure.Progress];
-    return [{ kind: task.kind, total, perSecond: seconds > 0 ? total / seconds : 0 }];
+    const latency = new Histogram();
+    latency.add(strikes);
+    return [{ kind: task.kind, total, perSecond: seconds > 0 ? total / seconds : 0, latency }];
   });
   const verifyErrors = crew.verifyErrors.flatMap((error, thread) => {
     const task = tasks[thread];
     return error === null || task.kind !== 'job' ? [] : [`${task.job.filename}, read by ${task.job.name}: ${error}`];
   });
-  return { scheme, policy: plan.run.policy, jobs, storms, verifyErrors, stats };
+  return { scheme, policy: plan.run.policy, jobs, storms, verifyErrors, stats, intervals };
 }
 
 function collectJob(job: Job, areas: ThreadArea[]): JobResult {

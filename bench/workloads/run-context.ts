@@ -10,19 +10,25 @@ export interface RunContext {
   interruption: AbortSignal;
 }
 
-function openOptions(plan: Plan, scheme: string): OpenOptions {
+function openOptions(plan: Plan, scheme: string, more: OpenOptions): OpenOptions {
   return {
     scheme: scheme as SchemeName,
     cacheBytes: plan.run.cache,
     dirtyRatio: plan.run.dirty_ratio,
     rwsemPolicy: plan.run.policy,
     unsafe: plan.run.unsafe,
+    ...more,
   };
 }
 
 /** Opens the store for `use` and closes it; the first error is the one thrown. */
-export async function withStore<T>(context: RunContext, scheme: string, use: (store: Store) => Promise<T>): Promise<T> {
-  const store = await openStore(context.device, openOptions(context.plan, scheme));
+export async function withStore<T>(
+  context: RunContext,
+  scheme: string,
+  use: (store: Store) => Promise<T>,
+  more: OpenOptions = {},
+): Promise<T> {
+  const store = await openStore(context.device, openOptions(context.plan, scheme, more));
   let result: T;
   try {
     result = await use(store);

@@ -19,9 +19,11 @@ export function runStorm(file: SyncFile, task: StormTask, area: ThreadArea, cont
   area.figures[Figure.StartMs] = performance.now();
   let nextMs = area.figures[Figure.StartMs];
   while (Atomics.load(control, Control.Stop) === 0) {
+    const beforeMs = performance.now();
     strike(file, task, random);
-    area.figures[Figure.Progress]++;
     const nowMs = performance.now();
+    area.strikes.record((nowMs - beforeMs) * 1e6);
+    area.figures[Figure.Progress]++;
     nextMs = Math.max(nextMs + intervalMs, nowMs - intervalMs);
     if (nextMs > nowMs) Atomics.wait(control, Control.Stop, 0, nextMs - nowMs);
   }

@@ -57,6 +57,11 @@ export class ThreadArea {
     this.writeSeries = words.subarray(2 * BUCKETS + intervals);
   }
 
+  /** How long each strike of a storm took: a storm reads nothing. */
+  get strikes(): Histogram {
+    return this.reads;
+  }
+
   /** Forgets what was measured so far: the ramp is over. */
   clear(): void {
     this.figures.fill(0);

@@ -32,9 +32,10 @@ function document(withBins: boolean) {
         verifyErrors: 0,
       },
     ],
-    storms: [{ kind: 'punch', total: 20, perSecond: 10 }],
+    storms: [{ kind: 'punch', total: 20, perSecond: 10, latency: new Histogram() }],
     verifyErrors: [],
     stats: {},
+    intervals: [],
   };
   // biome-ignore lint/suspicious/noExplicitAny: the shape is what is tested
   return JSON.parse(JSON.stringify(fioDocument(plan, [run], withBins, '/dev/x'))) as any;
@@ -67,7 +68,8 @@ test("the fields and units are fio's", () => {
   );
   expect(job.read.clat_ns.percentile['99.000000']).toBeGreaterThanOrEqual(1960);
   expect(job.read.clat_ns.percentile['99.000000']).toBeLessThanOrEqual(1990);
-  expect(top.storms).toEqual([{ kind: 'punch', scheme: 'i-rwsem', run: 0, total_ops: 20, ops_per_second: 10 }]);
+  const storm = { kind: 'punch', scheme: 'i-rwsem', run: 0, total_ops: 20, ops_per_second: 10 };
+  expect(top.storms).toEqual([{ ...storm, clat_ns: { min: 0, max: 0, mean: 0, stddev: 0, N: 0 } }]);
 });
 
 test('a direction without operations has zeros and no percentiles', () => {
