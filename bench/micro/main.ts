@@ -13,6 +13,7 @@ import { locksSuite } from './locks.js';
 import { claimLine, FULL_EFFORT, measure, QUICK_EFFORT, reportSuite, type Suite } from './measure.js';
 import { metadataSuites } from './metadata.js';
 import { namesTable, openLargeMs } from './scale.js';
+import { streamSuites } from './streams.js';
 
 const MIB = 1024 * 1024;
 const FULL: DeviceSizes = { fileBytes: 512 * MIB, misses: 1000, turns: 5 };
@@ -55,6 +56,15 @@ async function metadata(context: Context): Promise<void> {
   });
 }
 
+async function streams(context: Context): Promise<void> {
+  const path = join(context.directory, 'streams.img');
+  await withStore(path, 128 * MIB, { cacheBytes: 128 * MIB }, async (store, sync) => {
+    const { suites, close } = await streamSuites(store, sync);
+    for (const suite of suites) await show(suite, context);
+    await close();
+  });
+}
+
 async function device(context: Context): Promise<void> {
   if (!takesDirectIo(context.directory)) {
     printLine(`device: skipped, the host refuses O_DIRECT in ${context.directory}`);
@@ -76,6 +86,7 @@ const SUITES: Record<string, (context: Context) => Promise<void>> = {
   hits,
   locks,
   metadata,
+  streams,
   device,
   scale,
   clock: (context) => show(clockSuite(), context),

@@ -24,7 +24,8 @@ import { TRANSFER_BYTES } from './request-ring.js';
 import type { Receive, ServiceClient } from './service-client.js';
 import type { Session } from './session.js';
 import { type FileExtent, type FileSegment, type FileStat, statOf } from './stat.js';
-import { type ReadStreamOptions, readStream, type WriteStreamOptions, webStream, writeStream } from './streams.js';
+import type { ReadStreamOptions, WebStreamOptions, WriteStreamOptions } from './streams.js';
+import { readStream, webStream, writeStream } from './streams.js';
 import { APPEND_POSITION, type KeepSize, positiveRange } from './sync-file.js';
 import {
   checkFileSize,
@@ -281,8 +282,8 @@ export class File {
     return writeStream(this, options);
   }
 
-  readableWebStream(): ReadableStream<Uint8Array> {
-    return webStream(this);
+  readableWebStream(options: WebStreamOptions = {}): ReadableStream<Uint8Array> {
+    return webStream(this, options);
   }
 
   close(): Promise<void> {

@@ -24,7 +24,14 @@ import { Access, ADVICE, checkAdvice, checkBuffers, checkBytes, checkPosition, c
 import { PinnedPage } from './pinned-page.js';
 import type { Session } from './session.js';
 import { type FileExtent, type FileStat, statOf } from './stat.js';
-import { type ReadStreamOptions, readStream, type WriteStreamOptions, webStream, writeStream } from './streams.js';
+import {
+  type ReadStreamOptions,
+  readStream,
+  type WebStreamOptions,
+  type WriteStreamOptions,
+  webStream,
+  writeStream,
+} from './streams.js';
 import {
   checkFileSize,
   checkRange,
@@ -308,8 +315,8 @@ export class SyncFile {
     return writeStream(this, options);
   }
 
-  readableWebStream(): ReadableStream<Uint8Array> {
-    return webStream(this);
+  readableWebStream(options: WebStreamOptions = {}): ReadableStream<Uint8Array> {
+    return webStream(this, options);
   }
 
   close(): void {
