@@ -13,7 +13,7 @@ import { DATA, RANGE_PAGES } from './lock-jobs.mjs';
 
 const JOBS = new URL('./lock-jobs.mjs', import.meta.url);
 const THREADS = 4;
-const TURNS = 2_500;
+const TURNS = 2_400;
 
 /** The results of THREADS threads that run the job at once. */
 async function runThreads(arena: Arena, job: string, options = {}): Promise<unknown[]> {
