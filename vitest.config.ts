@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: 'test/support/bundle-threads.ts',
     // Each test file gets a process: a store's exclusive claim and its worker threads are per process.
     pool: 'forks',
     maxWorkers: 2,

@@ -15,11 +15,12 @@ import {
   usableBlocks,
   usedOn,
 } from '../support/alloc-world.js';
+import { bundledThread } from '../support/bundled-thread.js';
 import { seededRandom } from '../support/random.js';
 import { Scheduler } from '../support/scheduler.js';
 import { startThread } from '../support/threads.js';
 
-const JOBS = new URL('./alloc-jobs.mjs', import.meta.url);
+const JOBS = bundledThread('alloc-jobs');
 const THREADS = 5;
 const BLOCKS = 6 * 512;
 

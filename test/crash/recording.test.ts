@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { MemoryDevice } from '#dist/src/device/memory-device.js';
 import { DeviceLog, RecordingDevice, RecordKind } from '#dist/src/explore/recording-device.js';
+import { bundledThread } from '../support/bundled-thread.js';
 import { pattern } from '../support/file-world.js';
 
 const BLOCK = 4096;
@@ -73,7 +74,7 @@ describe('the recording device', () => {
     const log = DeviceLog.allocate(16 * MIB);
     const workers = Array.from({ length: THREADS }, (_, index) => {
       const workerData = { log: log.buffer, index, writes: WRITES };
-      return new Worker(new URL('./recorder.mjs', import.meta.url), { workerData });
+      return new Worker(bundledThread('recorder'), { workerData });
     });
     await Promise.all(
       workers.map((worker) => new Promise((resolve, reject) => worker.on('exit', resolve).on('error', reject))),

@@ -16,6 +16,7 @@ import { PowerCutMachine } from '#dist/src/explore/power-cut-machine.js';
 import { DeviceLog, RecordingDevice } from '#dist/src/explore/recording-device.js';
 import { mount, unmount } from '#dist/src/store/mount.js';
 import type { StoreHandle } from '#dist/src/store/session.js';
+import { bundledThread } from '../support/bundled-thread.js';
 import { temporaryDirectory } from '../support/temporary.js';
 
 const SEED = Number(process.env.EMMENTAL_CUT_SEED ?? Math.floor(Math.random() * 2 ** 31));
@@ -62,7 +63,7 @@ function work(handle: StoreHandle, log: DeviceLog, thread: number): Promise<Reco
     firstFile: firstFileOf(thread),
     operations: OPERATIONS,
   };
-  const worker = new Worker(new URL('./record-thread.mjs', import.meta.url), { workerData });
+  const worker = new Worker(bundledThread('record-thread'), { workerData });
   return new Promise((resolve, reject) => {
     worker.once('message', resolve);
     worker.once('error', reject);

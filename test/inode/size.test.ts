@@ -6,10 +6,11 @@ import { Header, Inode, StoreState } from '#dist/src/sync/layout.js';
 import { attachThread } from '#dist/src/sync/threads.js';
 import type { Slot } from '#dist/src/units.js';
 import { makeArena } from '../support/arena.js';
+import { bundledThread } from '../support/bundled-thread.js';
 import { startThread } from '../support/threads.js';
 
 const SLOT = 3 as Slot;
-const JOBS = new URL('./size-jobs.mjs', import.meta.url);
+const JOBS = bundledThread('size-jobs');
 
 describe('the size of a file', () => {
   it('holds every safe integer', () => {

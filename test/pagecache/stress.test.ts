@@ -13,11 +13,12 @@ import { Count, sumStatistics } from '#dist/src/sync/statistics.js';
 import { attachThread, reapDeadThreads } from '#dist/src/sync/threads.js';
 import type { Slot } from '#dist/src/units.js';
 import { makeArena } from '../support/arena.js';
+import { bundledThread } from '../support/bundled-thread.js';
 import { auditCache } from '../support/cache-audit.js';
 import { startThread, waitForWord } from '../support/threads.js';
 import { BLOCK_BYTES, BLOCKS, FILE_PAGES, FILES, SharedDevice, TABLE, TableMapping } from './cache-jobs.mjs';
 
-const JOBS = new URL('./cache-jobs.mjs', import.meta.url);
+const JOBS = bundledThread('cache-jobs');
 const THREADS = 5;
 /** A word that nothing else in the arena uses. */
 const ARRIVED = Header.Words - 1;

@@ -10,6 +10,7 @@ import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { checkStore, createStore, type File, type OpenOptions, openStore, type Store } from '#dist/src/index.js';
 import { Arena } from '#dist/src/sync/arena.js';
+import { bundledThread } from '../support/bundled-thread.js';
 import { lockReport } from '../support/lock-report.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { isTestedInFull, testedSchemes } from '../support/tested-schemes.js';
@@ -88,7 +89,7 @@ class Run {
       index,
       seed: this.seed,
     };
-    const worker = new Worker(new URL('./thread.mjs', import.meta.url), { workerData });
+    const worker = new Worker(bundledThread('thread'), { workerData });
     this.workers.push(worker);
     return new Promise<Report>((resolve, reject) => {
       worker.once('message', resolve);

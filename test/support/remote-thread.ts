@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import type { StoreHandle } from '#dist/src/index.js';
 import { Arena } from '#dist/src/sync/arena.js';
 import type { PinnedPage, SyncFile, SyncStore } from '#dist/src/worker.js';
+import { bundledThread } from './bundled-thread.js';
 import { lockReport } from './lock-report.js';
 
 /** No job of a test takes so long; what everybody waits for is told then. */
@@ -50,7 +51,7 @@ export class RemoteThread {
 
   /** Resolves once the thread is attached. */
   static async start(handle: StoreHandle): Promise<RemoteThread> {
-    const worker = new Worker(new URL('./remote-thread.mjs', import.meta.url), { workerData: { handle } });
+    const worker = new Worker(bundledThread('remote-thread'), { workerData: { handle } });
     const thread = new RemoteThread(worker, new Arena(handle.arena, handle.layout));
     await thread.answer(0);
     return thread;

@@ -1,6 +1,7 @@
 /** Real threads for tests: each runs one job of a plain JavaScript module on the shared arena (worker.mjs). */
 import { Worker } from 'node:worker_threads';
 import type { Arena } from '#dist/src/sync/arena.js';
+import { bundledThread } from './bundled-thread.js';
 
 export interface JobReport {
   result?: unknown;
@@ -18,7 +19,7 @@ export interface TestThread {
 
 /** `module` is the URL of the module that exports the job, a generator function (task, arena, data). */
 export function startThread(arena: Arena, module: URL, job: string, data: unknown = null): TestThread {
-  const worker = new Worker(new URL('./worker.mjs', import.meta.url), {
+  const worker = new Worker(bundledThread('worker'), {
     workerData: { buffer: arena.buffer, layout: arena.layout, module: module.href, job, data },
   });
   const report = new Promise<JobReport>((resolve, reject) => {

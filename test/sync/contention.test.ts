@@ -8,10 +8,11 @@ import { initRwsem } from '#dist/src/sync/rwsem.js';
 import { RWSEM_POLICIES, rwsemPolicyNumber } from '#dist/src/sync/rwsem-policy.js';
 import { READS_IN_ORDER } from '#dist/src/sync/versions.js';
 import { makeArena } from '../support/arena.js';
+import { bundledThread } from '../support/bundled-thread.js';
 import { startThread } from '../support/threads.js';
 import { DATA, RANGE_PAGES } from './lock-jobs.mjs';
 
-const JOBS = new URL('./lock-jobs.mjs', import.meta.url);
+const JOBS = bundledThread('lock-jobs');
 const THREADS = 4;
 const TURNS = 2_400;
 

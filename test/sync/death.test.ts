@@ -8,10 +8,11 @@ import { initMutex } from '#dist/src/sync/mutex.js';
 import { initRwsem } from '#dist/src/sync/rwsem.js';
 import { attachThread, canDetectDeath, detachThread, reapDeadThreads } from '#dist/src/sync/threads.js';
 import { makeArena } from '../support/arena.js';
+import { bundledThread } from '../support/bundled-thread.js';
 import { startThread, type TestThread, waitForWord } from '../support/threads.js';
 import { ARRIVED } from './lock-jobs.mjs';
 
-const JOBS = new URL('./lock-jobs.mjs', import.meta.url);
+const JOBS = bundledThread('lock-jobs');
 const nowMs = (): number => performance.timeOrigin + performance.now();
 
 let arena: Arena;

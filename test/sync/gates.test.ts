@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
 import { arrivedAt, holdPoint, releasePoint, waitArrived } from '#dist/src/sync/gates.js';
 import { makeArena } from '../support/arena.js';
+import { bundledThread } from '../support/bundled-thread.js';
 import { startThread } from '../support/threads.js';
 
-const JOBS = new URL('./lock-jobs.mjs', import.meta.url);
+const JOBS = bundledThread('lock-jobs');
 
 test('threads stop at a held point, are counted, and go on when it is released', async () => {
   const arena = makeArena();

@@ -1,0 +1,37 @@
+/**
+ * Bundles the scripts of the tests' threads into dist/test/, once for each run of the tests, before the first of them: a
+ * thread that loads the engine as two hundred files takes longer to start than most tests take to run.
+ */
+import { rmSync } from 'node:fs';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { rolldown } from 'rolldown';
+import type { TestProject } from 'vitest/node';
+
+const SCRIPTS = [
+  'allocator/alloc-jobs',
+  'crash/record-thread',
+  'crash/recorder',
+  'inode/size-jobs',
+  'pagecache/cache-jobs',
+  'stress/thread',
+  'support/remote-thread',
+  'support/worker',
+  'sync/lock-jobs',
+];
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    threads: string;
+  }
+}
+
+export default async function bundleThreads({ provide }: TestProject): Promise<() => void> {
+  const root = fileURLToPath(new URL('../..', import.meta.url));
+  // A folder of its own, because two runs may go on at once.
+  const dir = `${root}dist/test/${process.pid}`;
+  const input = Object.fromEntries(SCRIPTS.map((script) => [script.replace(/.*\//, ''), `${root}test/${script}.mjs`]));
+  const bundle = await rolldown({ input, external: /^[^./]/, platform: 'node' });
+  await bundle.write({ dir });
+  provide('threads', pathToFileURL(dir).href);
+  return () => rmSync(dir, { recursive: true, force: true });
+}
