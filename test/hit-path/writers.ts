@@ -159,14 +159,19 @@ function fillSteps(key: Key, sabotage: Sabotage): Step[] {
       () => key.bucket,
       sabotage.uptodateFirst === true ? 'uptodate' : 'fill first half',
     ),
-    plain('fill first half', `${FILL}: fillRun`, 'yield* load(cache, task, mapping, run, frames, done, end)', (cpu) => {
-      cpu.store(at(cpu, Field.Half0), contentOf(key, cpu.state[VERSIONS + key.id]));
-      return 'fill second half';
-    }),
+    plain(
+      'fill first half',
+      `${FILL}: fillRun`,
+      'yield* load(cache, task, mapping, indices[done], run, frames, done, end)',
+      (cpu) => {
+        cpu.store(at(cpu, Field.Half0), contentOf(key, cpu.state[VERSIONS + key.id]));
+        return 'fill second half';
+      },
+    ),
     plain(
       'fill second half',
       `${FILL}: fillRun`,
-      'yield* load(cache, task, mapping, run, frames, done, end)',
+      'yield* load(cache, task, mapping, indices[done], run, frames, done, end)',
       (cpu) => {
         cpu.store(at(cpu, Field.Half1), contentOf(key, cpu.state[VERSIONS + key.id]));
         return sabotage.uptodateFirst === true ? 'unlock invalidate' : 'clear owner';
