@@ -65,7 +65,7 @@ export function checkDevice(device: Device, options: CheckOptions = {}): CheckRe
   const failed = repairStore(image, inspection, findings, repaired, now);
   const left = checkDevice(device);
   if (failed !== null) {
-    left.errors.unshift({ code: 'REPAIR', message: `the repair was cut short: ${failed}` });
+    left.errors.unshift({ code: 'REPAIR', message: `there is no repair, or none to its end: ${failed}` });
     left.clean = false;
   }
   const found = findings.errors.map((error) => `found: ${error.message}`);

@@ -13,6 +13,7 @@ import { geometryFor, SUPERBLOCK_BLOCK, superblockCopyBlock } from '../format/ge
 import {
   DiskState,
   hasSuperblockMagic,
+  mustOpenReadOnly,
   readSuperblock,
   SUPERBLOCK_BYTES,
   type Superblock,
@@ -36,7 +37,8 @@ export interface RecoveredStore {
 /** `inMemory`: the device stays as it is. Throws EUCLEAN for damage that the log does not mend, or damage of the log. */
 export function recoverStore(device: Device, now: number, inMemory: boolean): RecoveredStore {
   const found = findSuperblock(device);
-  const overlay = inMemory ? new OverlayDevice(device) : null;
+  // What must not be written to is recovered in memory, and refused by who wanted to write.
+  const overlay = inMemory || mustOpenReadOnly(found.superblock) ? new OverlayDevice(device) : null;
   const shape = logShapeOf(found.superblock);
   const isClean = found.damage === null && found.superblock.state === DiskState.Clean;
   const recovery = runOnDevice(recover(new DeviceEffects(), overlay ?? device, shape, isClean, now));
