@@ -68,7 +68,9 @@ export interface RecordedOperation {
 }
 
 const PROMISES: readonly OperationKind[] = ['sync', 'datasync', 'syncAll', 'commit'];
-const DATA: readonly OperationKind[] = ['write', 'append', 'writeback', ...PROMISES];
+const DATA: readonly OperationKind[] = ['write', 'append', 'writeback', 'writeUnlinked', 'closeAll', ...PROMISES];
+/** They concern no file by its name. */
+const NAMELESS: readonly OperationKind[] = ['syncAll', 'commit', 'writeUnlinked', 'closeAll'];
 /** Larger files are not made longer, so that no workload fills its store. */
 const FILE_BLOCKS_MAX = 32;
 const NO_BYTES = new Uint8Array(0);
@@ -124,8 +126,13 @@ export class CrashModel {
     return this.latest.names.get(name);
   }
 
+  /** As it was before the operation that was begun last. */
+  fileBefore(name: string): FileState | undefined {
+    return this.versions[this.firstOfOperation - 1].names.get(name);
+  }
+
   isPossible({ kind, name, to, position = 0, length = 0 }: CrashOperation): boolean {
-    if (kind === 'syncAll' || kind === 'commit') return true;
+    if (NAMELESS.includes(kind)) return true;
     const file = this.fileAt(name);
     if (kind === 'create') return file === undefined;
     if (file === undefined) return false;
@@ -207,6 +214,8 @@ export class CrashModel {
         this.settle(operation, []);
         return NO_BYTES;
       case 'writeback':
+      case 'writeUnlinked':
+      case 'closeAll':
         this.step(operation, '', undefined);
         return NO_BYTES;
     }

@@ -2,7 +2,7 @@
  * What a workload of the power-cut machine consists of, and how a task performs it on a mounted store.
  *
  * An operation names its file each time and leaves nothing open, except that with `keepOpen` every file is held from its
- * first operation on, so that one that is unlinked is deleted while open. The model is told before an operation begins
+ * first operation on, until `closeAll`, so that one that is unlinked or replaced is deleted while open. The model is told before an operation begins
  * and after it has ended, each at a moment of the log's clock. An operation that the model finds impossible (no such file,
  * a range that reaches the end) is left out.
  *
@@ -22,6 +22,7 @@ import type { Session } from '../store/session.js';
 import { syncStore } from '../store/sync-all.js';
 import { MAX_FILE_PAGES, type Slot } from '../units.js';
 import type { CrashModel } from './crash-model.js';
+import { stamp } from './crash-stamp.js';
 import type { DeviceLog } from './recording-device.js';
 
 export const OPERATION_KINDS = [
@@ -42,6 +43,9 @@ export const OPERATION_KINDS = [
   // What the store's background thread does on its own: it promises nothing to anybody.
   'writeback',
   'commit',
+  // What no recovered store may show: bytes for files that are unlinked and open, and the end of those.
+  'writeUnlinked',
+  'closeAll',
 ] as const;
 
 export type OperationKind = (typeof OPERATION_KINDS)[number];
@@ -61,8 +65,13 @@ export function describeOperation({ kind, name, to, position, length }: CrashOpe
   return [kind, name, to, position, length].filter((part) => part !== undefined && part !== '').join(' ');
 }
 
+/** The file of a stamp that no recovered store may show. */
+const NOBODY = 0xfffe;
+
 export class CrashPerformer {
-  private readonly held = new Map<string, Slot>();
+  private readonly held = new Set<Slot>();
+  /** Those among them that have lost their names. */
+  private unlinked: Slot[] = [];
 
   constructor(
     private readonly session: Session,
@@ -89,9 +98,15 @@ export class CrashPerformer {
         yield* engine.inodes.updateDirty(task);
         return yield* engine.journal.commit(task);
       case 'unlink':
+        yield* this.holdUnlinked(operation.name);
         return yield* namespace.unlink(task, nameBytes(operation.name));
       case 'rename':
+        yield* this.holdUnlinked(operation.to!);
         return yield* namespace.rename(task, nameBytes(operation.name), nameBytes(operation.to!));
+      case 'writeUnlinked':
+        return yield* this.writeUnlinked(operation);
+      case 'closeAll':
+        return yield* this.closeAll();
       default:
         return yield* this.runOnFile(operation, bytes);
     }
@@ -104,9 +119,35 @@ export class CrashPerformer {
     try {
       yield* this.change(operation, slot, bytes);
     } finally {
-      const key = `${slot}`;
-      if (this.keepOpen && !this.held.has(key)) this.held.set(key, slot);
-      else yield* session.engine.inodes.release(task, slot);
+      yield* this.letGo(slot);
+    }
+  }
+
+  private *letGo(slot: Slot): Routine<void> {
+    if (this.keepOpen && !this.held.has(slot)) this.held.add(slot);
+    else yield* this.session.engine.inodes.release(this.task, slot);
+  }
+
+  /** Holds the file that is about to lose this name, if there is one. */
+  private *holdUnlinked(name: string): Routine<void> {
+    if (!this.keepOpen || this.model.fileBefore(name) === undefined) return;
+    const slot = yield* this.session.namespace.open(this.task, nameBytes(name), Access.Write);
+    this.unlinked.push(slot);
+    yield* this.letGo(slot);
+  }
+
+  private *writeUnlinked({ position = 0, length = 0 }: CrashOperation): Routine<void> {
+    const { session, task } = this;
+    const bytes = new Uint8Array(length);
+    stamp(bytes, NOBODY, position, 0);
+    for (const slot of this.unlinked) yield* write(task, session.engine, slot, bytes, 0, length, position);
+  }
+
+  private *closeAll(): Routine<void> {
+    this.unlinked = [];
+    for (const slot of this.held) {
+      this.held.delete(slot);
+      yield* this.session.engine.inodes.release(this.task, slot);
     }
   }
 

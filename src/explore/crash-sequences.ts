@@ -63,6 +63,8 @@ export function dressed(sequence: readonly CrashOperation[], random: CrashRandom
   for (const operation of sequence) {
     dress.push(operation);
     const chance = random.below(8);
+    if (chance === 2) dress.push({ kind: 'writeUnlinked', name: '', position: BLOCK, length: 2 * BLOCK });
+    if (chance >= 2 && chance <= 3) dress.push({ kind: 'closeAll', name: '' });
     if (chance === 0) dress.push({ kind: 'commit', name: '' });
     if (chance <= 1) dress.push({ kind: 'writeback', name: operation.to ?? operation.name });
   }
@@ -90,6 +92,8 @@ const WEIGHTS: readonly [CrashOperation['kind'], number][] = [
   ['syncAll', 3],
   ['writeback', 8],
   ['commit', 6],
+  ['writeUnlinked', 4],
+  ['closeAll', 2],
 ];
 const WEIGHT_SUM = WEIGHTS.reduce((sum, [, weight]) => sum + weight, 0);
 
@@ -107,11 +111,12 @@ export function* randomOperations(random: CrashRandom, prefix = ''): Generator<C
     if (kind === 'rename') operation.to = `${prefix}${random.below(FILES_MAX)}`;
     if (kind === 'truncate') operation.position = position;
     if (kind === 'append') operation.length = length;
+    if (kind === 'writeUnlinked') Object.assign(operation, { name: '', position, length });
     if (['write', 'punch', 'zero', 'fallocate', 'collapse', 'insert'].includes(kind)) {
       operation.position = position;
       operation.length = length;
     }
-    yield kind === 'syncAll' || kind === 'commit' ? { kind, name: '' } : operation;
+    yield ['syncAll', 'commit', 'closeAll'].includes(kind) ? { kind, name: '' } : operation;
   }
 }
 

@@ -5,7 +5,7 @@
  * Number 0 is zeros. Contents are never changed and never forgotten; callers that run for long make a new table now and
  * then. One thread.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 export const ZEROS = 0;
 
@@ -28,7 +28,7 @@ export class BlockContents {
     // Hashing wants memory that is not shared.
     this.scratch.set(bytes);
     if (bytes.length < this.blockBytes) this.scratch.fill(0, bytes.length);
-    const key = createHash('sha1').update(this.scratch).digest('binary');
+    const key = hash('sha1', this.scratch, 'binary');
     const known = this.numbers.get(key);
     if (known !== undefined) return known;
     const number = this.contents.length;
@@ -49,5 +49,5 @@ export type Image = Int32Array;
 /** A short text that tells images apart. */
 export function keyOf(image: Image): string {
   const bytes = new Uint8Array(image.buffer, image.byteOffset, image.byteLength);
-  return createHash('sha1').update(bytes).digest('binary');
+  return hash('sha1', bytes, 'binary');
 }

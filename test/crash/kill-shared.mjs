@@ -4,8 +4,9 @@ export const prefixOf = (index) => `t${index}-`;
 export const seedOf = (seed, round, index) => seed + round * 104_729 + index * 7919;
 export const firstFileOf = (round, index) => (round * 64 + index + 1) * 1000;
 
-/** Operations that are no user's: the store does them by itself. */
-export const isBackground = ({ kind }) => kind === 'writeback' || kind === 'commit';
+/** Operations that no user can ask for, or that do nothing where every file is closed again. */
+const BACKGROUND = ['writeback', 'commit', 'writeUnlinked', 'closeAll'];
+export const isBackground = ({ kind }) => BACKGROUND.includes(kind);
 
 /** All files with the prefix, read to their ends. */
 export function seenFiles(store, contents, prefix) {
