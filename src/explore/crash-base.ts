@@ -19,6 +19,7 @@ export interface CrashBase {
   image: Image;
   /** Its history ends with what the image holds; fork it. */
   model: CrashModel;
+  dataChecksums: boolean;
 }
 
 /** Stamped as this file, which does not exist. */
@@ -28,6 +29,7 @@ const FIRST_DATA_MARGIN = 4;
 export interface BaseShape {
   blocks: number;
   journalBlocks: number;
+  dataChecksums: boolean;
   /** Performed, and then made durable. */
   operations: CrashOperation[];
 }
@@ -44,16 +46,16 @@ export function makeBase(contents: BlockContents, shape: BaseShape, firstFile = 
   const performer = new CrashPerformer(session, session.task, model, log, false);
   for (const operation of shape.operations) session.run('base', performer.perform(operation));
   unmount(session);
-  return { image: device.toImage(), model };
+  return { image: device.toImage(), model, dataChecksums: shape.dataChecksums };
 }
 
-function formatted(contents: BlockContents, { blocks, journalBlocks }: BaseShape): Image {
+function formatted(contents: BlockContents, { blocks, journalBlocks, dataChecksums }: BaseShape): Image {
   const { blockBytes } = contents;
   const device = new MemoryDevice(blocks * blockBytes);
   formatDevice(device, {
     blockBytes,
     label: '',
-    dataChecksums: false,
+    dataChecksums,
     now: 0,
     uuid: new Uint8Array(16),
     journalBytes: journalBlocks * blockBytes,

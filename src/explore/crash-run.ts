@@ -50,7 +50,8 @@ export class CrashRunner {
     }
     if (wholeLife && !keepOpen) unmount(session);
     clock.nowMs = started;
-    return { base: base.image, records: log.records(), models: [model], from: wholeLife ? 0 : from };
+    const { image, dataChecksums } = base;
+    return { base: image, records: log.records(), models: [model], from: wholeLife ? 0 : from, dataChecksums };
   }
 
   /**
@@ -78,7 +79,7 @@ export class CrashRunner {
       threads.spawn(session.task, performAll(performer, operations));
     }
     threads.run(steps);
-    return { base: base.image, records: log.records(), models, from };
+    return { base: base.image, records: log.records(), models, from, dataChecksums: base.dataChecksums };
   }
 }
 

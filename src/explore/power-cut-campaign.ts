@@ -32,6 +32,8 @@ const RANDOM_BLOCKS = 448;
 /** Runs that share a table of contents, and so the memory of what was seen. */
 const RUNS_PER_TABLE = 4;
 const SEED_STEP = 7919;
+/** Of the runs; the others' stores have no data checksums. */
+const CHECKSUMS_SHARE = 0.3;
 
 export interface CampaignOptions {
   seed: number;
@@ -75,13 +77,14 @@ const SEQUENCE_CUTS: CutOptions = {
 export function cutSequences(length: number, options: CampaignOptions): CampaignReport {
   const contents = new BlockContents(BLOCK_BYTES);
   const campaign = new Campaign(contents, { cuts: SEQUENCE_CUTS, ...options });
-  const base = makeBase(contents, shape(SEQUENCE_BLOCKS, SEQUENCE_BASE));
+  const bases = new Bases(contents, SEQUENCE_BLOCKS, SEQUENCE_BASE);
   const runner = new CrashRunner(contents, false);
-  const sequences = sequencesFor(length, base.model, new CrashRandom(options.seed));
+  const sequences = sequencesFor(length, bases.plain.model, new CrashRandom(options.seed));
   for (let n = 0; !campaign.isOver && (n < sequences.shorter || campaign.wantsMore); n++) {
     campaign.run((random) => {
       const operations = dressed(sequences.all[n % sequences.all.length], random);
-      return { recorded: runner.run(base, operations, random.chance(0.5)), workload: describeAll(operations) };
+      const recorded = runner.run(bases.draw(random), operations, random.chance(0.5));
+      return { recorded, workload: describeAll(operations) };
     });
   }
   return { ...campaign.report, sequences: sequences.all.length };
@@ -124,16 +127,16 @@ function cutWorkloads(
 ): CampaignReport {
   let contents = new BlockContents(BLOCK_BYTES);
   const campaign = new Campaign(contents, options);
-  let base: CrashBase = makeBase(contents, shape(RANDOM_BLOCKS, []));
+  let bases = new Bases(contents, RANDOM_BLOCKS, []);
   let runner = new CrashRunner(contents, true);
   while (campaign.wantsMore && !campaign.isOver) {
     if (campaign.report.runs % RUNS_PER_TABLE === 0) {
       contents = new BlockContents(BLOCK_BYTES);
       campaign.forget(contents);
-      base = makeBase(contents, shape(RANDOM_BLOCKS, []));
+      bases = new Bases(contents, RANDOM_BLOCKS, []);
       runner = new CrashRunner(contents, true);
     }
-    campaign.run((random) => record(runner, base, random));
+    campaign.run((random) => record(runner, bases.draw(random), random));
   }
   return campaign.report;
 }
@@ -142,9 +145,22 @@ function take(count: number, source: Generator<CrashOperation>): CrashOperation[
   return Array.from({ length: count }, () => source.next().value as CrashOperation);
 }
 
-function shape(blocks: number, operations: CrashOperation[]) {
-  return { blocks, journalBlocks: JOURNAL_BLOCKS, operations };
+/** The stores that workloads begin with: one without data checksums, one with them. */
+class Bases {
+  readonly plain: CrashBase;
+  private readonly checksummed: CrashBase;
+
+  constructor(contents: BlockContents, blocks: number, operations: CrashOperation[]) {
+    const shape = { blocks, journalBlocks: JOURNAL_BLOCKS, operations };
+    this.plain = makeBase(contents, { ...shape, dataChecksums: false });
+    this.checksummed = makeBase(contents, { ...shape, dataChecksums: true });
+  }
+
+  draw(random: CrashRandom): CrashBase {
+    return random.chance(CHECKSUMS_SHARE) ? this.checksummed : this.plain;
+  }
 }
+
 
 function describeAll(operations: readonly CrashOperation[]): string {
   return operations.map(describeOperation).join('; ');

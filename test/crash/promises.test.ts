@@ -3,7 +3,10 @@
  * nobody promises anything about, and is cut at every write; all images from the call's return on must hold the promise. The
  * campaigns of power-cut.test.ts hold all promises at once; here each is said in plain terms, beside no model.
  */
-import { describe, expect, it } from 'vitest';
+import { copyFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { openHostDevice } from '#dist/src/device/host-device.js';
 import { makeBase } from '#dist/src/explore/crash-base.js';
 import type { SeenFile } from '#dist/src/explore/crash-judge.js';
 import type { CrashOperation } from '#dist/src/explore/crash-operation.js';
@@ -13,8 +16,13 @@ import { CrashRunner } from '#dist/src/explore/crash-run.js';
 import { BlockContents, ZEROS } from '#dist/src/explore/power-cut-contents.js';
 import { ImageDevice } from '#dist/src/explore/power-cut-device.js';
 import { PowerCuts } from '#dist/src/explore/power-cut-images.js';
+import { fallocate } from '#dist/src/file/allocate.js';
+import { readSuperblock, SUPERBLOCK_BYTES } from '#dist/src/format/superblock.js';
+import { createStore, openStore, type Store } from '#dist/src/index.js';
 import { Access } from '#dist/src/store/arguments.js';
 import { statOf } from '#dist/src/store/stat.js';
+import { FileWorld, pattern } from '../support/file-world.js';
+import { temporaryDirectory } from '../support/temporary.js';
 
 const BLOCK = 4096;
 const SECTOR = 512;
@@ -51,19 +59,23 @@ interface Found {
   /** Whether everything before `after` had returned when the power went. */
   isPromised: boolean;
   isTorn: boolean;
+  /** As the cut left it. */
   device: ImageDevice;
+  /** As it was after recovery and closing. */
+  closed: ImageDevice;
 }
 
 /** All stores that cuts of `before` and then `after` leave, recovered and checked. */
-function* cutsOf(before: CrashOperation[], after: CrashOperation[]): Generator<Found> {
-  const base = makeBase(contents, { blocks: 256, journalBlocks: 96, operations: BASE });
+function* cutsOf(before: CrashOperation[], after: CrashOperation[], dataChecksums = false): Generator<Found> {
+  const base = makeBase(contents, { blocks: 256, journalBlocks: 96, operations: BASE, dataChecksums });
   const { records, models, from } = runner.run(base, [...before, ...after], true);
   const last = models[0].versions.findLast(({ operation }) => operation === before.at(-1));
   for (const cut of new PowerCuts(base.image, records, contents, new CrashRandom(1), bounds).images(from)) {
     const device = new ImageDevice(cut.image.slice(), contents);
-    const { files, error } = recovery.look(new ImageDevice(cut.image, contents));
+    const closed = new ImageDevice(cut.image, contents);
+    const { files, error } = recovery.look(closed);
     expect(error, cut.what).toBeNull();
-    yield { files, isPromised: last === undefined || last.end < cut.until, isTorn: cut.isTorn, device };
+    yield { files, isPromised: last === undefined || last.end < cut.until, isTorn: cut.isTorn, device, closed };
   }
 }
 
@@ -181,6 +193,19 @@ describe('after a power cut', () => {
     expect(torn).toBeGreaterThan(0);
   });
 
+  it('write, with data checksums: a block is the old one or the new one', () => {
+    const old = contentOf([], 'other').blocks;
+    const fresh = contentOf([write('other', 0, 3)], 'other').blocks;
+    const seen = new Set<number>();
+    for (const { files } of cutsOf([], [write('other', 0, 3), writeback('other'), commit], true)) {
+      for (const [i, block] of files.get('other')!.blocks.entries()) {
+        expect([old[i], fresh[i]]).toContain(block);
+        seen.add(block);
+      }
+    }
+    expect(seen.size).toBe(6);
+  });
+
   it('no sync: data may be lost, and nothing stale or foreign is in their place', () => {
     const grow: CrashOperation = { kind: 'truncate', name: 'a', position: 9 * BLOCK };
     const work = [create('a'), write('a', 0, 6), grow, commit, writeback('a'), commit];
@@ -212,7 +237,85 @@ describe('after a power cut', () => {
     });
     expect(images).toBeGreaterThan(15);
   });
+
+  it('unlink: a file that was open leaves nothing, nor what was written to it afterwards', () => {
+    const work: CrashOperation[] = [
+      write('old', 0, 4),
+      { kind: 'unlink', name: 'old' },
+      { kind: 'writeUnlinked', name: '', position: BLOCK, length: 6 * BLOCK },
+      sync('other'),
+    ];
+    const close: CrashOperation = { kind: 'closeAll', name: '' };
+    const free = new Set<number>();
+    for (const { files, isPromised, closed } of cutsOf(work, [
+      commit,
+      create('new'),
+      write('new', 0, 4),
+      close,
+      commit,
+    ])) {
+      if (!isPromised) continue;
+      expect(files.has('old')).toBe(false);
+      if (!files.has('new')) free.add(freeBlocksOf(closed));
+    }
+    expect(free.size).toBe(1);
+  });
 });
+
+describe('on a running store', () => {
+  it('fallocate: writes to the range find room on a full store', () => {
+    const world = new FileWorld({ blocks: 512 });
+    const [kept, greedy] = [world.create('kept'), world.create('greedy')];
+    const bytes = pattern(3, 40 * BLOCK);
+    world.run(fallocate(world.task, world.engine, kept, 0, bytes.length, false));
+    const fill = () => {
+      for (let block = 0; ; block++) world.write(greedy, bytes.subarray(0, BLOCK), block * BLOCK);
+    };
+    expect(fill).toThrow('ENOSPC');
+    world.write(kept, bytes, 0);
+    world.sync();
+    expect(Buffer.compare(world.read(kept, 0, bytes.length), bytes)).toBe(0);
+    expect(world.finish().errors).toEqual([]);
+  });
+
+  const path = join(temporaryDirectory(true), 'running.img');
+  const bytes = pattern(7, 3 * BLOCK);
+  let store: Store;
+
+  // The background has its time while the tests above run.
+  beforeAll(async () => {
+    await createStore(path, { sizeBytes: 8 * 2 ** 20 });
+    store = await openStore(path, { dirtyExpireMs: 200, threads: 2 });
+    await (await store.open('later', 'w')).write(bytes, 0, bytes.length, 0);
+  });
+  afterAll(() => store.close());
+
+  it('nothing: the background makes it durable', async () => {
+    const copy = `${path}.copy`;
+    await vi.waitUntil(
+      () => {
+        copyFileSync(path, copy);
+        const device = openHostDevice(copy);
+        const { files, error } = new CrashRecovery(contents).look(device);
+        device.close();
+        expect(error).toBeNull();
+        return files.get('later')?.size === bytes.length;
+      },
+      { timeout: 60_000, interval: 500 },
+    );
+    const later = await openStore(copy, { threads: 2 });
+    const found = await (await later.open('later')).readFile();
+    await later.close();
+    expect(Buffer.compare(found as Buffer, bytes)).toBe(0);
+  }, 90_000);
+});
+
+/** As the superblock of a closed store says. */
+function freeBlocksOf(device: ImageDevice): number {
+  const bytes = new Uint8Array(SUPERBLOCK_BYTES);
+  device.read([bytes], 0);
+  return readSuperblock(new DataView(bytes.buffer)).blocksFree;
+}
 
 function expectSectorsOf(block: number, sources: number[]): void {
   const bytes = contents.bytes(block);

@@ -54,6 +54,17 @@ describe(DOCUMENT, () => {
     for (const [, kind] of listed) for (const name of quoted(kind)) expect(layout).toHaveProperty(name);
   });
 
+  it('names for each promise a test that there is', () => {
+    const rows = tableRows(section(read(DOCUMENT), 'What each call promises'));
+    const holders = rows.map((row) => row.at(-1)!);
+    expect(holders.length).toBeGreaterThan(10);
+    for (const holder of holders) {
+      const named = [...holder.matchAll(/`(test\/[^`]+)`: \*([^*]+)\*/g)];
+      expect(named, holder).not.toEqual([]);
+      for (const [, file, title] of named) expect(read(file), file).toContain(title);
+    }
+  });
+
   it('lists the schedule points', () => {
     const rows = tableRows(section(read(DOCUMENT), 'Schedule points'));
     expect(rows.map(([point]) => quoted(point)[0])).toEqual([...POINTS]);
