@@ -1,6 +1,7 @@
 // Plants bugs in a copy of the compiled engine, one at a time, and lets the power-cut machine look for them. Each must be
 // found, and nothing may be found in the copy as it is. Prints who was found by what, and the score; exits with 1 unless all
-// were. Options: --seed N, --images N (per bug and kind of workload, default 6000), --only TEXT (part of a bug's name).
+// were. Options: --seed N, --images N (per bug and kind of workload, default 6000), --only TEXT (part of a bug's name), --dry
+// (only sees whether each can still be planted).
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,6 +14,7 @@ const { values: options } = parseArgs({
     seed: { type: 'string', default: '1' },
     images: { type: 'string', default: '6000' },
     only: { type: 'string', default: '' },
+    dry: { type: 'boolean', default: false },
     // How the script calls itself, for one copy.
     look: { type: 'string' },
   },
@@ -39,16 +41,21 @@ const BUGS = [
   },
   {
     name: 'missing flush of a commit',
-    edits: [['journal/commit.js', /yield task\.flush\(this\.device\);/, '']],
+    edits: [['journal/commit.js', /yield\* this\.flush\(task\);\s*log\.publish/, 'log.publish']],
   },
   {
     name: 'missing flush between data and log',
+    edits: [['journal/commit.js', /if \(this\.isOrdered\)/, 'if (false)']],
+  },
+  {
+    name: 'missing flush of data without metadata',
+    edits: [['journal/journal.js', /yield\* commit\.flush\(task\);/, 'return;']],
+  },
+  {
+    name: 'order of data looked up after the next transaction began',
     edits: [
-      [
-        'journal/commit.js',
-        /if \((this\.isOrdered|words\[at \+ [^\]]*Ordered[^\]]*\] === transaction)\)/,
-        'if (false)',
-      ],
+      ['journal/commit.js', /this\.isOrdered = words\[([^\]]+)\] === words\[[^\]]+\];/, 'this.orderedAt = $1;'],
+      ['journal/commit.js', /if \(this\.isOrdered\)/, 'if (this.words[this.orderedAt] === (number | 0))'],
     ],
   },
   {
@@ -77,12 +84,81 @@ const BUGS = [
     edits: [['journal/journal.js', /this\.revocations\.add\(task, block\);/, '']],
   },
   {
+    name: 'recovery takes no notice of revocations',
+    edits: [['journal/log-scan.js', /if \(revoked === undefined \|\| revoked < image\.sequence\)/, '']],
+  },
+  {
+    name: 'discard before the transaction is durable',
+    edits: [
+      [
+        'allocator/quarantine.js',
+        /durableRanges\(task, group, durable\) \{/,
+        `durableRanges(task, group, durable) {
+        durable = (durable + 1) | 0;`,
+      ],
+    ],
+  },
+  {
     name: 'checkpoint moves the tail before a flush',
     edits: [['journal/checkpoint.js', /yield task\.flush\(device\);/, '']],
   },
   {
     name: 'recovery moves the head before a flush',
     edits: [['journal/recovery.js', /yield io\.flush\(device\);/, '']],
+  },
+  {
+    name: 'recovery that cannot be repeated: the head first, then the blocks',
+    edits: [
+      ['journal/recovery.js', /yield\* replay\(io, device, area, images\);\s*if \(images\.length > 0\)\s*yield io\.flush\(device\);/, ''],
+      [
+        'journal/recovery.js',
+        /(tailPosition: scan\.end\.position,\s*writtenMs: now,\s*\}\);)/,
+        `$1
+    yield* replay(io, device, area, images);
+    yield io.flush(device);`,
+      ],
+    ],
+  },
+  {
+    name: 'images of the log not verified',
+    edits: [
+      ['journal/log-scan.js', /if \(verifying && !/, 'if (false && !'],
+      ['journal/replay.js', /if \(imageChecksum\(/, 'if (false && imageChecksum('],
+    ],
+  },
+  {
+    name: 'orphan list off',
+    edits: [['store/mount.js', /session\.run\('open', engine\.inodes\.finishOrphans\(task\)\);/, '']],
+  },
+  {
+    name: 'deleted file not on the orphan list',
+    edits: [
+      [
+        'inode/orphan-list.js',
+        /if \(!list\.hasWork\(slot\)\)\s*list\.link\(task, slot, view, record\);(\s*view\.setUint32\(record \+ 8)/,
+        '$1',
+      ],
+      ['inode/orphan-list.js', /yield\* list\.unlink\(task, slot, view, record\);(\s*clearInodeRecord)/, '$1'],
+    ],
+  },
+  {
+    name: 'truncation leaves no record of its work',
+    edits: [
+      ['inode/extent-work.js', /change\(\);\s*yield\* orphans\.record\(task, slot, progress\.place, work\);/, 'change();'],
+      ['inode/extent-work.js', /progress\.isRecorded = true;\s*yield\* between/, 'yield* between'],
+    ],
+  },
+  {
+    name: 'zeros behind a cut not written before the file grows',
+    edits: [['file/truncate.js', /yield\* cache\.writeRange\(task, slot, first - 1, first, \{ wait: true \}\);/, '']],
+  },
+  {
+    name: 'preallocated blocks shown as data',
+    edits: [['file/extent-change.js', /(claimed\.start, run\.length, )true/, '$1false']],
+  },
+  {
+    name: 'data with checksums written in place',
+    edits: [['pagecache/writeback.js', /if \(movesOnWrite\)\s*markMoving\(cache, run\.frames\[i\]\);\s*else\s*place/, 'place']],
   },
   {
     name: 'rename in two transactions',
@@ -148,18 +224,29 @@ function lookInProcess(copy) {
   return JSON.parse(child.stdout);
 }
 
+function expectOnce(code, file, pattern) {
+  const hits = code.match(new RegExp(pattern, 'g'))?.length ?? 0;
+  if (hits !== 1)
+    throw new Error(`${file}: ${pattern} is there ${hits} times, not once; bring the planted bug up to date`);
+}
+
+function dry() {
+  for (const { edits } of BUGS) {
+    for (const [file, pattern] of edits) expectOnce(readFileSync(join(ROOT, 'dist/src', file), 'utf8'), file, pattern);
+  }
+  console.log(`${BUGS.length} bugs can be planted`);
+}
+
 function plant(copy, edits) {
   const before = new Map();
   for (const [file, pattern, replacement] of edits) {
     const path = join(copy, 'dist/src', file);
     const code = readFileSync(path, 'utf8');
     if (!before.has(path)) before.set(path, code);
-    const hits = code.match(new RegExp(pattern, 'g'))?.length ?? 0;
-    if (hits !== 1)
-      throw new Error(`${file}: ${pattern} is there ${hits} times, not once; bring the planted bug up to date`);
+    expectOnce(code, file, pattern);
     writeFileSync(
       path,
-      code.replace(pattern, () => replacement),
+      code.replace(pattern, replacement),
     );
   }
   return () => {
@@ -200,5 +287,6 @@ function main() {
   return missed === 0 ? 0 : 1;
 }
 
-if (options.look !== undefined) console.log(JSON.stringify(await look(options.look)));
+if (options.dry) dry();
+else if (options.look !== undefined) console.log(JSON.stringify(await look(options.look)));
 else process.exitCode = main();

@@ -5,6 +5,7 @@
  * EMMENTAL_CUT_IMAGES is how many images there are in all; with more, there are more sequences of three operations, and then all
  * sequences again with more going on between their operations. EMMENTAL_CUT_SEED and EMMENTAL_CUT_RUN repeat one run. A failing image stays in the temporary directory.
  */
+import { execFileSync } from 'node:child_process';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
   type CampaignReport,
@@ -74,6 +75,11 @@ describe('after a power cut', () => {
     () => expectKept(cutRandomWorkloads(4, 40, options(0.15)), 'threads'),
     TIMEOUT_MS,
   );
+
+  it('planted bugs are found: each can still be planted', () => {
+    const script = new URL('../../scripts/planted-bugs.mjs', import.meta.url).pathname;
+    expect(execFileSync(process.execPath, [script, '--dry'], { encoding: 'utf8' })).toMatch(/^\d\d bugs/);
+  });
 
   it.runIf(RUN === undefined)('that were as many as they should be', () => {
     expect(reports.reduce((total, { images }) => total + images, 0)).toBeGreaterThanOrEqual(IMAGES);
