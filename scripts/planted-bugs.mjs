@@ -109,7 +109,11 @@ const BUGS = [
   {
     name: 'recovery that cannot be repeated: the head first, then the blocks',
     edits: [
-      ['journal/recovery.js', /yield\* replay\(io, device, area, images\);\s*if \(images\.length > 0\)\s*yield io\.flush\(device\);/, ''],
+      [
+        'journal/recovery.js',
+        /yield\* replay\(io, device, area, images\);\s*if \(images\.length > 0\)\s*yield io\.flush\(device\);/,
+        '',
+      ],
       [
         'journal/recovery.js',
         /(tailPosition: scan\.end\.position,\s*writtenMs: now,\s*\}\);)/,
@@ -144,7 +148,11 @@ const BUGS = [
   {
     name: 'truncation leaves no record of its work',
     edits: [
-      ['inode/extent-work.js', /change\(\);\s*yield\* orphans\.record\(task, slot, progress\.place, work\);/, 'change();'],
+      [
+        'inode/extent-work.js',
+        /change\(\);\s*yield\* orphans\.record\(task, slot, progress\.place, work\);/,
+        'change();',
+      ],
       ['inode/extent-work.js', /progress\.isRecorded = true;\s*yield\* between/, 'yield* between'],
     ],
   },
@@ -158,7 +166,13 @@ const BUGS = [
   },
   {
     name: 'data with checksums written in place',
-    edits: [['pagecache/writeback.js', /if \(movesOnWrite\)\s*markMoving\(cache, run\.frames\[i\]\);\s*else\s*place/, 'place']],
+    edits: [
+      [
+        'pagecache/writeback.js',
+        /if \(movesOnWrite\)\s*markMoving\(cache, run\.frames\[i\]\);\s*else\s*place/,
+        'place',
+      ],
+    ],
   },
   {
     name: 'rename in two transactions',
@@ -244,10 +258,7 @@ function plant(copy, edits) {
     const code = readFileSync(path, 'utf8');
     if (!before.has(path)) before.set(path, code);
     expectOnce(code, file, pattern);
-    writeFileSync(
-      path,
-      code.replace(pattern, replacement),
-    );
+    writeFileSync(path, code.replace(pattern, replacement));
   }
   return () => {
     for (const [path, code] of before) writeFileSync(path, code);

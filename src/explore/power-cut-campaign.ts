@@ -161,7 +161,6 @@ class Bases {
   }
 }
 
-
 function describeAll(operations: readonly CrashOperation[]): string {
   return operations.map(describeOperation).join('; ');
 }

@@ -97,6 +97,18 @@ function contentOf(operations: CrashOperation[], name: string): SeenFile {
   return latest!;
 }
 
+const running = join(temporaryDirectory(true), 'running.img');
+const bytes = pattern(7, 3 * BLOCK);
+let store: Store;
+
+// The background of this one has its time while the tests run.
+beforeAll(async () => {
+  await createStore(running, { sizeBytes: 8 * 2 ** 20 });
+  store = await openStore(running, { dirtyExpireMs: 200, threads: 2 });
+  await (await store.open('later', 'w')).write(bytes, 0, bytes.length, 0);
+});
+afterAll(() => store.close());
+
 describe('after a power cut', () => {
   it('datasync: the data are there, and the size that it takes to read them', () => {
     const work = [create('a'), write('a', 0, 3), { kind: 'append', name: 'a', length: 700 } as const];
@@ -278,23 +290,11 @@ describe('on a running store', () => {
     expect(world.finish().errors).toEqual([]);
   });
 
-  const path = join(temporaryDirectory(true), 'running.img');
-  const bytes = pattern(7, 3 * BLOCK);
-  let store: Store;
-
-  // The background has its time while the tests above run.
-  beforeAll(async () => {
-    await createStore(path, { sizeBytes: 8 * 2 ** 20 });
-    store = await openStore(path, { dirtyExpireMs: 200, threads: 2 });
-    await (await store.open('later', 'w')).write(bytes, 0, bytes.length, 0);
-  });
-  afterAll(() => store.close());
-
   it('nothing: the background makes it durable', async () => {
-    const copy = `${path}.copy`;
+    const copy = `${running}.copy`;
     await vi.waitUntil(
       () => {
-        copyFileSync(path, copy);
+        copyFileSync(running, copy);
         const device = openHostDevice(copy);
         const { files, error } = new CrashRecovery(contents).look(device);
         device.close();

@@ -48,7 +48,10 @@ it('keeps the promises of real threads, cut at every write', async () => {
   }
   const machine = new PowerCutMachine(contents);
   const records = log.records();
-  const failure = machine.examine({ base: base.image, records, models, from, dataChecksums: false }, new CrashRandom(SEED));
+  const failure = machine.examine(
+    { base: base.image, records, models, from, dataChecksums: false },
+    new CrashRandom(SEED),
+  );
   if (failure !== null) expect.fail(`seed ${SEED}: ${failure.message}`);
   expect(records.length).toBeGreaterThan(THREADS);
   expect(machine.images).toBeGreaterThan(records.length);
