@@ -15,12 +15,13 @@ import { collapseRange, insertRange } from '../file/shift.js';
 import { datasync, ErrorCursor, sync } from '../file/sync.js';
 import { truncate } from '../file/truncate.js';
 import { write } from '../file/write.js';
+import { sizeOf } from '../inode/inode.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import { Access } from '../store/arguments.js';
 import type { Session } from '../store/session.js';
 import { syncStore } from '../store/sync-all.js';
-import { MAX_FILE_PAGES, type Slot } from '../units.js';
+import { MAX_FILE_PAGES, pageAtOrAfter, type Slot } from '../units.js';
 import type { CrashModel } from './crash-model.js';
 import { stamp } from './crash-stamp.js';
 import type { DeviceLog } from './recording-device.js';
@@ -43,7 +44,7 @@ export const OPERATION_KINDS = [
   // What the store's background thread does on its own: it promises nothing to anybody.
   'writeback',
   'commit',
-  // What no recovered store may show: bytes for files that are unlinked and open, and the end of those.
+  // What no recovered store may show: bytes for a file that is unlinked and open, and the end of such files.
   'writeUnlinked',
   'closeAll',
 ] as const;
@@ -136,11 +137,16 @@ export class CrashPerformer {
     yield* this.letGo(slot);
   }
 
-  private *writeUnlinked({ position = 0, length = 0 }: CrashOperation): Routine<void> {
-    const { session, task } = this;
+  /** Behind the end: until the loss of the name is durable, what is written over the file's blocks may show in it. */
+  private *writeUnlinked({ length = 0 }: CrashOperation): Routine<void> {
+    const { task } = this;
+    const { engine } = this.session;
+    const slot = this.unlinked.at(-1);
+    if (slot === undefined) return;
+    const position = pageAtOrAfter(sizeOf(engine.arena, slot), engine.blockBytes) * engine.blockBytes;
     const bytes = new Uint8Array(length);
     stamp(bytes, NOBODY, position, 0);
-    for (const slot of this.unlinked) yield* write(task, session.engine, slot, bytes, 0, length, position);
+    yield* write(task, engine, slot, bytes, 0, length, position);
   }
 
   private *closeAll(): Routine<void> {

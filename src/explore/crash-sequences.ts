@@ -63,7 +63,7 @@ export function dressed(sequence: readonly CrashOperation[], random: CrashRandom
   for (const operation of sequence) {
     dress.push(operation);
     const chance = random.below(8);
-    if (chance === 2) dress.push({ kind: 'writeUnlinked', name: '', position: BLOCK, length: 2 * BLOCK });
+    if (chance === 2) dress.push({ kind: 'writeUnlinked', name: '', length: 2 * BLOCK });
     if (chance >= 2 && chance <= 3) dress.push({ kind: 'closeAll', name: '' });
     if (chance === 0) dress.push({ kind: 'commit', name: '' });
     if (chance <= 1) dress.push({ kind: 'writeback', name: operation.to ?? operation.name });
@@ -111,7 +111,7 @@ export function* randomOperations(random: CrashRandom, prefix = ''): Generator<C
     if (kind === 'rename') operation.to = `${prefix}${random.below(FILES_MAX)}`;
     if (kind === 'truncate') operation.position = position;
     if (kind === 'append') operation.length = length;
-    if (kind === 'writeUnlinked') Object.assign(operation, { name: '', position, length });
+    if (kind === 'writeUnlinked') Object.assign(operation, { name: '', length });
     if (['write', 'punch', 'zero', 'fallocate', 'collapse', 'insert'].includes(kind)) {
       operation.position = position;
       operation.length = length;

@@ -254,7 +254,7 @@ describe('after a power cut', () => {
     const work: CrashOperation[] = [
       write('old', 0, 4),
       { kind: 'unlink', name: 'old' },
-      { kind: 'writeUnlinked', name: '', position: BLOCK, length: 6 * BLOCK },
+      { kind: 'writeUnlinked', name: '', length: 6 * BLOCK },
       sync('other'),
     ];
     const close: CrashOperation = { kind: 'closeAll', name: '' };
