@@ -9,6 +9,7 @@ export type { Advice } from './store/arguments.js';
 export type { CheckError, CheckReport } from './store/check.js';
 export { type CreateOptions, checkStore, createStore } from './store/create-store.js';
 export type { File } from './store/file.js';
+export { monitorSocketPath, type Snapshot } from './store/monitor.js';
 export { type OpenOptions, openStore } from './store/open-store.js';
 export type { StoreHandle } from './store/session.js';
 export type {
@@ -22,4 +23,5 @@ export type {
 } from './store/stat.js';
 export type { LockStats, StoreStats } from './store/stats.js';
 export type { RunOptions, Store } from './store/store.js';
+export type { CommitEvent, FillEvent, InvalidationEvent, LockWaitEvent } from './sync/channels.js';
 export type { DurationBins, LockTimeBins } from './sync/lock-times.js';

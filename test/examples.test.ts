@@ -20,6 +20,8 @@ const EXPECTED: Record<string, RegExp> = {
   'holes.mjs': /^1099512676352 917504\n1099511627776 1099511693312\n(\d+ \d+\n){2,}$/,
   'access-handle.mjs': /^24 Storage\n16 InvalidStateError\n$/,
   'chunks.mjs': /^piece 65536\n65536 32768\n$/,
+  'events.mjs': /^fill 3 1\ninvalidation 4 8\n1\n$/,
+  'streams.mjs': /^210000\n210000 true\n$/,
   'nbd.mjs': /^nbd\+unix:\/\/\/\?socket=nbd\.sock\n18 16384\n$/,
   'compare-schemes.mjs':
     /^invalidate-lock: \d+ reads beside \d+ writes\ni-rwsem: \d+ reads beside \d+ writes\n([a-z0-9-]+: \d+ reads beside \d+ writes\n)*$/,

@@ -27,6 +27,7 @@ export async function compare(args: string[], parent: Command, interruption: Abo
   const device = await openBenchDevice(plan.run.device, totalBytes(plan.jobs));
   const monitor = new Monitor();
   const context: RunContext = { device: device.path, plan, monitor, interruption };
+  if (plan.run.monitor) monitor.say(`watch it by: emmental top ${device.path}`);
   try {
     monitor.say(`comparing ${plan.run.scheme.join(' and ')}: ${describe(plan)}`);
     const made = await layOut(context);

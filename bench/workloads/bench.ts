@@ -20,6 +20,7 @@ export async function bench(args: string[], parent: Command, interruption: Abort
   const device = await openBenchDevice(plan.run.device, totalBytes(plan.jobs));
   const monitor = new Monitor();
   const context: RunContext = { device: device.path, plan, monitor, interruption };
+  if (plan.run.monitor) monitor.say(`watch it by: emmental top ${device.path}`);
   try {
     const made = await layOut(context);
     try {

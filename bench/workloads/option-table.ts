@@ -62,6 +62,7 @@ export interface RunOptions {
   repeats: number;
   report: string;
   threads: number[];
+  monitor: boolean;
 }
 
 type Value<T> = (text: string, name: string) => T;
@@ -270,6 +271,7 @@ const RUN_OPTIONS: Table<RunOptions, 'run'> = {
     form: 'n[,n]',
     help: 'with a report: short runs with that many threads in the largest group (powers of two below it; 0: none)',
   },
+  monitor: { scope: 'run', value: flag, form: '0|1', bare: '1', help: "let 'emmental top' watch (0)" },
   repeats: { scope: 'run', value: integer(1, 100), form: 'n', help: 'compare: runs of each scheme, interleaved (2)' },
 };
 

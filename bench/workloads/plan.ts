@@ -42,6 +42,7 @@ const RUN_DEFAULTS: Omit<RunOptions, 'scheme' | 'cache' | 'threads'> = {
   willneed: 0,
   repeats: 2,
   report: '',
+  monitor: false,
 };
 
 /** A file that leaves this machine most of its memory. */

@@ -17,6 +17,7 @@ function openOptions(plan: Plan, scheme: string, more: OpenOptions): OpenOptions
     dirtyRatio: plan.run.dirty_ratio,
     rwsemPolicy: plan.run.policy,
     unsafe: plan.run.unsafe,
+    monitor: plan.run.monitor,
     ...more,
   };
 }

@@ -28,6 +28,7 @@ const COMMANDS: Record<string, () => Promise<(program: Command) => void>> = {
   schemes: async () => (await import('./schemes.js')).registerSchemes,
   bench: async () => (await import('./bench.js')).registerBench,
   compare: async () => (await import('./compare.js')).registerCompare,
+  top: async () => (await import('./top.js')).registerTop,
   explore: async () => (await import('./explore.js')).registerExplore,
 };
 

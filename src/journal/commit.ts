@@ -20,6 +20,7 @@ import { StoreError } from '../errors.js';
 import type { PageCache } from '../pagecache/page-cache.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
+import { commitChannel, publishCommit } from '../sync/channels.js';
 import { GlobalLock, Header, Journal as Word } from '../sync/layout.js';
 import { lockLeaf, unlockLeaf } from '../sync/leaf.js';
 import { Count, count } from '../sync/statistics.js';
@@ -109,7 +110,8 @@ export class Commit {
 
   private *write(task: Task, number: number): Routine<void> {
     const { copies, log } = this;
-    copies.seal(number, task.driver.now());
+    const sinceMs = task.driver.now();
+    copies.seal(number, sinceMs);
     const length = log.area.transactionLength(copies.count, this.revoked.length);
     while (log.free < length) yield* this.checkpoint.run(task);
     if (this.isOrdered) yield* this.flush(task);
@@ -121,6 +123,7 @@ export class Commit {
     count(task, Count.Commits);
     count(task, Count.CommitBlocks, copies.count);
     count(task, Count.LogBlocks, length);
+    if (commitChannel.hasSubscribers) publishCommit(number, copies.count, task.driver.now() - sinceMs);
     copies.finish(sequence, this.logged);
     this.gathering.end(task);
   }

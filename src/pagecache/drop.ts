@@ -7,6 +7,7 @@
  */
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
+import { invalidationChannel, publishInvalidation } from '../sync/channels.js';
 import { Page } from '../sync/layout.js';
 import { Count, count } from '../sync/statistics.js';
 import type { Frame, Slot } from '../units.js';
@@ -44,6 +45,7 @@ export function* drop(cache: CacheParts, task: Task, mapping: Slot, first: numbe
     }
   } finally {
     if (reserved > 0) cache.operationsOf(mapping).unreserve(task, mapping, reserved);
+    if (invalidationChannel.hasSubscribers) publishInvalidation(cache.arena, mapping, first, end);
   }
 }
 

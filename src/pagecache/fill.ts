@@ -13,6 +13,7 @@
 import { StoreError } from '../errors.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
+import { fillChannel, publishFill } from '../sync/channels.js';
 import { MOVING_BLOCK, NO_BLOCK, Page, UNWRITTEN_BLOCK } from '../sync/layout.js';
 import { Count, count } from '../sync/statistics.js';
 import type { Frame, PageIndex, Slot } from '../units.js';
@@ -87,6 +88,7 @@ export function* fillLocked(cache: CacheParts, task: Task, mapping: Slot, frame:
   if (task.lockdep !== null) assertTransition(Transition.FillDone, old, frame);
   count(task, Count.Fills);
   count(task, Count.FillPages);
+  if (fillChannel.hasSubscribers) publishFill(cache.arena, mapping, index, 1);
 }
 
 /** Locks what is there and not up to date, and creates what is not there. */
@@ -187,6 +189,7 @@ function* fillRun(cache: CacheParts, task: Task, mapping: Slot, batch: FillBatch
   batch.done = end;
   count(task, Count.Fills);
   count(task, Count.FillPages, end - done);
+  if (fillChannel.hasSubscribers) publishFill(cache.arena, mapping, indices[done], end - done);
 }
 
 /** Puts the run's content, from page `index` on, into frames[from] … frames[to - 1]. */

@@ -32,6 +32,8 @@ export interface OpenOptions {
   rwsemPolicy?: RwsemPolicyName;
   /** Time waits for locks and holds of them, for `stats().lockTimes`. Costs speed. */
   lockTimes?: boolean;
+  /** Let `emmental top` watch the store from another process, through a unix socket (src/store/monitor.ts). */
+  monitor?: boolean;
   /** Check lock order and page states at run time. Costs speed. */
   verify?: boolean;
 }
@@ -69,6 +71,7 @@ export async function openStore(path: string, options: OpenOptions = {}): Promis
   try {
     const store = new Store(mount(device, device.share(), plan), device, plan.threads);
     store.start();
+    if (options.monitor === true) await store.offerMonitor();
     return store;
   } catch (error) {
     device.close();

@@ -13,6 +13,7 @@ import { holdsAnything, reapDeadThreads } from '../sync/threads.js';
 import { MAX_NAME_BYTES } from '../units.js';
 import { Access, checkBytes, parseFlags } from './arguments.js';
 import { File } from './file.js';
+import { Monitor } from './monitor.js';
 import { unmount } from './mount.js';
 import { decodeJson, encodeJson, Operation } from './operations.js';
 import { ServiceClient } from './service-client.js';
@@ -39,6 +40,7 @@ export class Store {
   private readonly files = new Set<File>();
   private watch: NodeJS.Timeout | undefined;
   private closing: Promise<void> | undefined;
+  private monitor: Monitor | null = null;
 
   /** @internal Users call `openStore`. */
   constructor(
@@ -55,6 +57,11 @@ export class Store {
     this.pool.start();
     this.watch = setInterval(() => this.watchThreads(), WATCH_MS);
     this.watch.unref();
+  }
+
+  /** @internal */
+  async offerMonitor(): Promise<void> {
+    this.monitor = await Monitor.start(this.session);
   }
 
   /** What other threads need to attach: pass it through `workerData` or `postMessage` to `attachStore`. */
@@ -173,6 +180,7 @@ export class Store {
       }
     } finally {
       clearInterval(this.watch);
+      await this.monitor?.close();
       await this.pool.destroy();
       Atomics.store(words, Header.State, StoreState.Closed);
       this.device.close();

@@ -6,6 +6,7 @@
  */
 import type { Task } from '../routine/task.js';
 import type { Arena } from './arena.js';
+import { lockWaitChannel, publishLockWait } from './channels.js';
 import { STATISTICS_COLUMNS } from './layout.js';
 
 export const enum Count {
@@ -54,6 +55,7 @@ export function countLockWait(task: Task, rank: number, sinceMs: number): void {
   doubles[task.statistics + Count.LockWaits + rank] += 1;
   doubles[task.statistics + Count.LockWaitMs + rank] += waitedMs;
   if (task.lockTimes !== null) task.lockTimes.waited(rank, waitedMs);
+  if (lockWaitChannel.hasSubscribers) publishLockWait(rank, waitedMs);
 }
 
 /** The sum of all rows, by column. */

@@ -47,7 +47,7 @@ describe('what a report holds', () => {
       const points = raw.over_threads[scheme];
       expect(points.map(({ threads }) => threads)).toEqual([2, 4]);
       for (const { readsPerSecond } of points) expect(readsPerSecond).toBeGreaterThan(0);
-      const { hold } = raw.lock_times[scheme].locks['i_rwsem'];
+      const { hold } = raw.lock_times[scheme].locks.i_rwsem;
       expect(hold.length).toBeGreaterThan(0);
     }
     for (const { intervals } of raw.intervals) {
