@@ -36,11 +36,11 @@ function heard(work: () => void): [channel: string, message: Record<string, unkn
     const event = message as Record<string, unknown>;
     if (event.ino !== 0) events.push([name, event]);
   });
-  CHANNELS.forEach((name, i) => subscribe(`emmental:${name}`, listeners[i]));
+  for (const [i, name] of CHANNELS.entries()) subscribe(`emmental:${name}`, listeners[i]);
   try {
     work();
   } finally {
-    CHANNELS.forEach((name, i) => unsubscribe(`emmental:${name}`, listeners[i]));
+    for (const [i, name] of CHANNELS.entries()) unsubscribe(`emmental:${name}`, listeners[i]);
   }
   return events;
 }
