@@ -40,7 +40,10 @@ export interface PagePin {
 /** Pins the page that holds `positionBytes`. Throws ENXIO past the end, ENOMEM at too many pins, ENOSPC, EIO. */
 export function* pin(task: Task, engine: Engine, slot: Slot, positionBytes: number, write: boolean): Routine<PagePin> {
   const { words } = task;
-  if (write) yield* engine.cache.balanceDirty(task);
+  if (write) {
+    engine.journal.throwIfFailed();
+    yield* engine.cache.balanceDirty(task);
+  }
   const record = claimRecord(task, engine);
   const at = engine.arena.layout.pinRecords + record * Pin.Words;
   const { allocator } = engine;

@@ -103,6 +103,7 @@ function* invalidate(
   size: number,
 ): Routine<void> {
   const { blockBytes, cache } = engine;
+  engine.journal.throwIfFailed();
   const edges: Frame[] = [];
   const pages = edgePages(positionBytes, Math.min(endBytes, size), first, end, blockBytes);
   let settled = 0;

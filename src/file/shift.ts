@@ -80,6 +80,7 @@ function checkAligned(syscall: string, positionBytes: number, lengthBytes: numbe
 
 /** Writes the pages from `moved` on back, pushes the size, and drops all pages from `first` on. */
 function* flushAndDrop(task: Task, engine: Engine, slot: Slot, first: number, moved: number): Routine<void> {
+  engine.journal.throwIfFailed();
   yield* probeExtents(task, engine, slot, first, MAX_FILE_PAGES);
   yield* writeBack(task, engine, slot, moved, MAX_FILE_PAGES);
   yield* pushSize(task, engine, slot);

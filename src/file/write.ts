@@ -56,6 +56,7 @@ export function* write(
 ): Routine<number> {
   if (length === 0) return 0;
   const { guard } = engine;
+  engine.journal.throwIfFailed();
   yield* engine.cache.balanceDirty(task);
   const isAppend = positionBytes === APPEND;
   const taken = isAppend

@@ -381,7 +381,8 @@ export class Journal {
     return Math.floor(this.arena.layout.frames / LOGGED_SHARE);
   }
 
-  private throwIfFailed(): void {
+  /** For who changes something before its first transaction: once the journal has stopped, nothing is changed any more. */
+  throwIfFailed(): void {
     if (this.failed) throw new StoreError('EIO', { detail: 'the journal stopped after an error; reopen the store' });
   }
 
