@@ -5,8 +5,9 @@
  *
  *  1. An edge is pinned before anything is changed, so that a page that cannot be read fails the operation early.
  *  2. A page of a hole, or of an unwritten extent, that nobody has dirtied is zeros already and stays clean.
- *  3. Beyond the end of the file a page holds zeros, in the cache and on the device. Who makes the file longer calls
- *     `zeroTail` first all the same, because a writable pin can put bytes there.
+ *  3. Beyond the end of the file a page holds zeros, in the cache and on the device, or a truncation is recorded that makes
+ *     them (inode/extent-work.ts). Who makes the file longer calls `zeroTail` first all the same, because a writable pin
+ *     can put bytes there.
  */
 import { StoreError } from '../errors.js';
 import { sizeOf } from '../inode/inode.js';
@@ -90,6 +91,18 @@ export function* zeroTail(task: Task, engine: Engine, slot: Slot): Routine<void>
     yield* zeroEdge(task, engine, slot, frame, from, blockBytes);
   }
   yield* writeBack(task, engine, slot, page, page + 1);
+}
+
+/**
+ * `zeroTail` of a file whose truncation a crash cut short, before the size and the zeros were both on the device. A tail
+ * that cannot be read is left: nobody will read it when the file has grown either.
+ */
+export function* mendTail(task: Task, engine: Engine, slot: Slot): Routine<void> {
+  try {
+    yield* zeroTail(task, engine, slot);
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code !== 'EIO') throw error;
+  }
 }
 
 /** Writes pages [first, end) back, and waits for those that others do. Throws the error that kept pages dirty. */

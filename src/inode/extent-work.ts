@@ -9,14 +9,16 @@
  *  2. Every step may be done again: removing what is gone and unwriting what is unwritten changes nothing. A move is not
  *     of that kind, so each of its steps records where the next begins.
  *  3. The size on the device, and in memory, changes with a move's first step.
- *  4. Work that an error stopped stays recorded, and keeps the inode in core: the next opening finishes it.
+ *  4. The record of a truncation stands until the rest of the last block is zeros on the device: a file that grows later
+ *     relies on them. Who finishes one after a crash makes them first.
+ *  5. Work that an error stopped stays recorded, and keeps the inode in core: the next opening finishes it.
  */
 import { type Work, WorkKind } from '../format/inode-record.js';
 import { BlockRun, RunKind } from '../pagecache/mapping-operations.js';
 import type { Routine } from '../routine/effect.js';
 import type { PointName } from '../routine/points.js';
 import type { Task } from '../routine/task.js';
-import type { Slot } from '../units.js';
+import { MAX_FILE_PAGES, type Slot } from '../units.js';
 import { CREDITS_CONVERT, CREDITS_REMOVE_STEP, CREDITS_SHIFT_STEP, type ExtentMap, SHIFT_DONE } from './extent-map.js';
 import { changeExtents, type ExtentParts } from './extent-transaction.js';
 import { diskSizeOf, setDiskSize, setSize } from './inode.js';
@@ -123,12 +125,22 @@ export class ExtentWork {
     const resumed = work.resume;
     const isDone = yield* this.advance(task, slot, progress);
     if (isDone) {
-      if (progress.isRecorded) yield* orphans.erase(task, slot, place);
+      if (progress.isRecorded) {
+        if (this.leavesTail(slot, work)) this.parts.journal.orderData(task);
+        yield* orphans.erase(task, slot, place);
+      }
     } else if (!progress.isRecorded || work.resume !== resumed) {
       yield* orphans.record(task, slot, place, work);
       progress.isRecorded = true;
     }
     return isDone;
+  }
+
+  /** Whether it is a truncation inside a block, whose other bytes have been made zero. */
+  private leavesTail(slot: Slot, { kind, end }: Work): boolean {
+    return (
+      kind === WorkKind.Remove && end === MAX_FILE_PAGES && diskSizeOf(this.parts.arena, slot) % this.blockBytes !== 0
+    );
   }
 
   private *advance(task: Task, slot: Slot, progress: Progress): Routine<boolean> {

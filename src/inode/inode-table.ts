@@ -352,14 +352,20 @@ export class InodeTable {
     }
   }
 
-  /** Finishes what a crash left on the orphan list. The opening thread, before others attach. Returns how many. */
-  *finishOrphans(task: Task): Routine<number> {
+  /**
+   * Finishes what a crash left on the orphan list: of a file that still has a name, `first`, then its work. The opening
+   * thread, before others attach. Returns how many.
+   */
+  *finishOrphans(task: Task, first: (slot: Slot) => Routine<void>): Routine<number> {
     const { unsigned } = this.arena;
     let count = 0;
     for (let ino = unsigned[Header.OrphanHead]; ino !== 0; ino = unsigned[Header.OrphanHead]) {
       const slot = yield* this.find(task, ino);
       // Of a deleted one all goes, whatever else was to be done with it.
-      if (!isDeleted(this.arena, slot)) yield* this.work.finish(task, slot);
+      if (!isDeleted(this.arena, slot)) {
+        yield* first(slot);
+        yield* this.work.finish(task, slot);
+      }
       yield* this.release(task, slot);
       count++;
     }

@@ -13,6 +13,7 @@ import type { DeviceHandle } from '../device/open-device.js';
 import { OverlayDevice } from '../device/overlay-device.js';
 import { describeSignature, detectSignature } from '../device/signature.js';
 import { StoreError } from '../errors.js';
+import { mendTail } from '../file/edge.js';
 import { type Geometry, SUPERBLOCK_BLOCK } from '../format/geometry.js';
 import { DiskState, mustOpenReadOnly, SUPERBLOCK_BYTES, type Superblock } from '../format/superblock.js';
 import { initInodeSlots, METADATA_SLOT } from '../inode/inode.js';
@@ -106,7 +107,10 @@ export function mount(device: Device, shared: DeviceHandle | null, plan: MountPl
   session.run('open', engine.inodes.load(task));
   if (!plan.readOnly) {
     session.run('open', journal.setState(task, DiskState.Open));
-    session.run('open', engine.inodes.finishOrphans(task));
+    session.run(
+      'open',
+      engine.inodes.finishOrphans(task, (slot) => mendTail(task, engine, slot)),
+    );
   }
   Atomics.compareExchange(arena.words, Header.State, StoreState.Opening, StoreState.Open);
   return session;

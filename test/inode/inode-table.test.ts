@@ -97,7 +97,7 @@ describe('the inode table', () => {
 
       // As after a crash: two orphans are left, and the next open finishes them.
       const crashed = new InodeWorld({ device: image });
-      expect(crashed.run(crashed.inodes.finishOrphans(crashed.task))).toBe(2);
+      expect(crashed.run(crashed.inodes.finishOrphans(crashed.task, function* () {}))).toBe(2);
       expect(crashed.arena.unsigned[Header.OrphanHead]).toBe(0);
       expect(crashed.check()).toEqual([]);
     }

@@ -6,6 +6,7 @@
  */
 import { expect, it } from 'vitest';
 import type { MemoryDevice } from '#dist/src/device/memory-device.js';
+import { mendTail } from '#dist/src/file/edge.js';
 import { truncate } from '#dist/src/file/truncate.js';
 import { checkDevice } from '#dist/src/store/check.js';
 import { FileWorld, pattern, step } from '../support/file-world.js';
@@ -27,7 +28,9 @@ it.each(['truncate:sized', 'truncate:dropped'] as const)('is finished after a po
   const left = world.device.clone() as MemoryDevice;
   expect(checkDevice(left.clone()).errors).toEqual([]);
   const after = new FileWorld({}, left);
-  expect(after.run(after.engine.inodes.finishOrphans(after.task))).toBe(1);
+  expect(
+    after.run(after.engine.inodes.finishOrphans(after.task, (slot) => mendTail(after.task, after.engine, slot))),
+  ).toBe(1);
   const found = after.create('file');
   expect(after.sizeOf(found)).toBe(SIZE);
   expect(Buffer.compare(after.read(found, 0, SIZE), bytes.subarray(0, SIZE))).toBe(0);
