@@ -56,6 +56,8 @@ export interface RunOptions {
   device: string;
   cache: number;
   dirty_ratio: number;
+  /** Seconds. */
+  commit_interval: number;
   punch: number;
   truncate: number;
   willneed: number;
@@ -261,6 +263,12 @@ const RUN_OPTIONS: Table<RunOptions, 'run'> = {
   device: { scope: 'run', value: text, form: 'path', help: 'a store, or a blank device (a temporary sparse image)' },
   cache: { scope: 'run', value: positiveSize, form: 'size', help: 'page cache (all files and a quarter more)' },
   dirty_ratio: { scope: 'run', value: ratio, form: 'share', help: 'share of the cache that may be dirty (0.9)' },
+  commit_interval: {
+    scope: 'run',
+    value: seconds,
+    form: 'time',
+    help: 'time after which the journal commits by itself (5)',
+  },
   punch: { scope: 'run', value: rate, form: 'n/s', help: 'holes punched into the first file per second (0)' },
   truncate: { scope: 'run', value: rate, form: 'n/s', help: 'times per second its tail is cut off and put back (0)' },
   willneed: { scope: 'run', value: rate, form: 'n/s', help: 'WILLNEED advices of 2 MiB on it per second (0)' },

@@ -37,6 +37,7 @@ const RUN_DEFAULTS: Omit<RunOptions, 'scheme' | 'cache' | 'threads'> = {
   policy: 'kernel',
   device: '',
   dirty_ratio: 0.9,
+  commit_interval: 5,
   punch: 0,
   truncate: 0,
   willneed: 0,

@@ -15,6 +15,7 @@ function openOptions(plan: Plan, scheme: string, more: OpenOptions): OpenOptions
     scheme: scheme as SchemeName,
     cacheBytes: plan.run.cache,
     dirtyRatio: plan.run.dirty_ratio,
+    commitIntervalMs: plan.run.commit_interval * 1000,
     rwsemPolicy: plan.run.policy,
     unsafe: plan.run.unsafe,
     monitor: plan.run.monitor,

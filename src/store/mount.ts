@@ -55,6 +55,8 @@ export interface MountPlan {
   readOnly: boolean;
   dirtyRatio: number;
   dirtyExpireMs: number;
+  /** For the service's background thread; never, where there is none. */
+  commitIntervalMs?: number;
   policy: number;
   verify: boolean;
   random: () => number;
@@ -100,6 +102,7 @@ export function mount(device: Device, shared: DeviceHandle | null, plan: MountPl
     recovered: store.recovery.transactions,
     geometry: geometryOf(superblock),
     limits: { dirtyRatio: plan.dirtyRatio, dirtyExpireMs: plan.dirtyExpireMs },
+    commitIntervalMs: plan.commitIntervalMs ?? Number.POSITIVE_INFINITY,
   });
   const session = new Session(handle, 'owner', store.device, driver);
   const { task, engine, journal } = session;

@@ -26,6 +26,11 @@ export interface OpenOptions {
   dirtyRatio?: number;
   /** Age in milliseconds at which a dirty page is written back anyway. Default 30000. */
   dirtyExpireMs?: number;
+  /**
+   * What was changed is durable about so many milliseconds later, without anybody asking. Default 5000, as in ext4;
+   * Infinity: only a sync, and a journal that fills, commit.
+   */
+  commitIntervalMs?: number;
   /** Service threads, one of them for background work. Default the CPUs, at least 2, at most 8. */
   threads?: number;
   /** How the reader-writer locks queue. Default 'kernel'. */
@@ -44,6 +49,7 @@ const MIN_CACHE_PAGES = 256;
 const INODES_MIN = 1024;
 const DEFAULT_DIRTY_RATIO = 0.5;
 const DEFAULT_DIRTY_EXPIRE_MS = 30_000;
+const DEFAULT_COMMIT_INTERVAL_MS = 5000;
 const MIN_THREADS = 2;
 const MAX_THREADS = 8;
 /** Threads that may be attached at once, the store's own included. */
@@ -119,6 +125,12 @@ function planOf(path: string, options: OpenOptions): Plan {
     readOnly: options.readOnly === true,
     dirtyRatio: checkNumber('dirtyRatio', options.dirtyRatio ?? DEFAULT_DIRTY_RATIO, 0.01, 1),
     dirtyExpireMs: checkNumber('dirtyExpireMs', options.dirtyExpireMs ?? DEFAULT_DIRTY_EXPIRE_MS, 0, 2 ** 31),
+    commitIntervalMs: checkNumber(
+      'commitIntervalMs',
+      options.commitIntervalMs ?? DEFAULT_COMMIT_INTERVAL_MS,
+      1,
+      Number.POSITIVE_INFINITY,
+    ),
     threads: checkNumber('threads', threads, MIN_THREADS, 64, true),
     policy: rwsemPolicyNumber(policy),
     verify: options.verify ?? process.env.EMMENTAL_VERIFY === '1',

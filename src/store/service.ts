@@ -3,7 +3,7 @@
  *
  * Two roles. `requests`: serves the opening thread's requests, first come first served, and reads ahead and writes back
  * while there are none. `background`: readahead, dirty pages over the background limit or too old, the commit every
- * COMMIT_INTERVAL_MS, and checkpoints of a log that fills; callers' requests cannot occupy it, so that a caller who waits
+ * `commitIntervalMs`, and checkpoints of a log that fills; callers' requests cannot occupy it, so that a caller who waits
  * for frames or for the journal is never waiting for its own kind. Nobody who holds a lock waits for either (a holder
  * does at once, itself, what it needs done), so neither role can take part in a cycle.
  *
@@ -25,8 +25,6 @@ export interface ServiceTask {
   role: ServiceRole;
 }
 
-/** As in ext3 and ext4: what was changed is durable about this long after it, without anybody asking. */
-const COMMIT_INTERVAL_MS = 5000;
 const IDLE_MS = 1000;
 /** Pages that a request thread writes back before it looks for requests again. */
 const HELP_PAGES = 256;
@@ -97,7 +95,7 @@ function serveBackground(session: Session): void {
     while (readOneWindow(session, window));
     const written = writeBackSome(session);
     const now = session.task.driver.now();
-    if (now - committedAt >= COMMIT_INTERVAL_MS || session.engine.journal.isWanted) {
+    if (now - committedAt >= session.handle.commitIntervalMs || session.engine.journal.isWanted) {
       committedAt = now;
       commitQuietly(session);
     }

@@ -54,6 +54,8 @@ export interface StoreHandle {
   /** Transactions that were replayed when the store was opened. */
   readonly recovered: number;
   readonly limits: DirtyLimits;
+  /** The background thread commits this often, of its own accord. */
+  readonly commitIntervalMs: number;
   readonly geometry: Geometry;
 }
 

@@ -190,6 +190,7 @@ describe('openStore', () => {
       [{ dirtyRatio: 1.1 }, 'ERR_OUT_OF_RANGE', /dirtyRatio/],
       [{ dirtyRatio: '1' }, 'ERR_INVALID_ARG_TYPE', /dirtyRatio/],
       [{ dirtyExpireMs: -1 }, 'ERR_OUT_OF_RANGE', /dirtyExpireMs/],
+      [{ commitIntervalMs: 0 }, 'ERR_OUT_OF_RANGE', /commitIntervalMs/],
       [{ threads: 1 }, 'ERR_OUT_OF_RANGE', /threads/],
       [{ threads: 2.5 }, 'ERR_OUT_OF_RANGE', /threads/],
       [{ threads: 'all' }, 'ERR_INVALID_ARG_TYPE', /threads/],

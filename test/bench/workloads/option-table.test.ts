@@ -31,6 +31,7 @@ test.each([
   ['policy', 'reader-preferring', 'reader-preferring'],
   ['output-format', 'json+', 'json+'],
   ['dirty_ratio', '0.5', 0.5],
+  ['commit_interval', '1h', 3600],
 ])('%s=%s', (name, value, expected) => {
   expect(parse(name, value)).toEqual(expected);
 });
