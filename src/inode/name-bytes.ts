@@ -32,11 +32,25 @@ export function encodePrefix(text: string, syscall: string, argument = 'prefix')
 }
 
 function encodeText(text: string, syscall: string): Uint8Array {
+  const ascii = encodeAscii(text);
+  if (ascii !== null) return ascii;
   if (text.includes('\0')) throw new StoreError('EINVAL', { syscall, path: text, detail: 'a name holds no NUL' });
   if (LONE_SURROGATE.test(text)) {
     throw new StoreError('EINVAL', { syscall, path: text, detail: 'a lone surrogate has no UTF-8 form' });
   }
   return encoder.encode(text);
+}
+
+/** Most names are plain, and a call of the encoder costs more than they do. Null for others, and where there is a NUL. */
+function encodeAscii(text: string): Uint8Array | null {
+  if (text.length > MAX_NAME_BYTES) return null;
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === 0 || code > 0x7f) return null;
+    bytes[i] = code;
+  }
+  return bytes;
 }
 
 /** Negative, zero or positive as `a` comes before, equals or comes after `b`. */

@@ -58,6 +58,11 @@ export class Namespace {
 
   /** A referenced inode, created where `access` says so. ENOENT, EEXIST, EROFS, ENOSPC. Truncation is the caller's. */
   *open(task: Task, name: Uint8Array, access: number): Routine<Slot> {
+    // Who wants a new file and no other rarely finds one: creating it looks the name up as well.
+    if ((access & Access.Exclusive) !== 0) {
+      const created = yield* this.createReserved(task, name);
+      if (created !== 0) return created;
+    }
     for (;;) {
       const slot = yield* this.find(task, name);
       if (slot !== 0) {
@@ -71,10 +76,23 @@ export class Namespace {
     }
   }
 
+  /** Whether there is such a name, at this moment. */
+  private *isTaken(task: Task, name: Uint8Array): Routine<boolean> {
+    yield* acquireShared(task, this.lock);
+    try {
+      return (yield* this.names.lookup(task, name)) !== 0;
+    } finally {
+      releaseShared(task, this.lock);
+    }
+  }
+
   /** `createName`, unless the blocks it may take were kept back for what data already promised will need. ENOSPC. */
   private *createReserved(task: Task, name: Uint8Array): Routine<Slot> {
     const { allocator } = this.engine;
-    if (!(yield* allocator.reserveMetadata(task, CREATE_BLOCKS))) throw new StoreError('ENOSPC', { syscall: 'open' });
+    if (!(yield* allocator.reserveMetadata(task, CREATE_BLOCKS))) {
+      if (yield* this.isTaken(task, name)) return 0 as Slot;
+      throw new StoreError('ENOSPC', { syscall: 'open' });
+    }
     try {
       return yield* this.createName(task, name);
     } finally {
