@@ -1,0 +1,33 @@
+import { execFile } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import { temporaryDirectory } from '../support/temporary.js';
+
+const MAIN = fileURLToPath(new URL('../../dist/bench/durability/main.js', import.meta.url));
+const directory = temporaryDirectory(true);
+
+/** A few calls show that it works, not what anything costs. */
+test('every part of the benchmark of durability runs, tells what it is held to, and cleans up', async () => {
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [MAIN, '--quick'], {
+    env: { ...process.env, TMPDIR: directory },
+  });
+  expect(stderr).toBe('');
+  if (!stdout.startsWith('skipped: ')) {
+    const claims = stdout.match(/^(ok {3}|MISS )\S.*$/gm) ?? [];
+    for (const subject of [
+      'sync after 4 KiB over old ones',
+      'sync after 4 KiB at the end',
+      '2 threads sync',
+      '500 files with names in no order',
+      'MiB of journal',
+      'the journal costs',
+    ]) {
+      expect(claims.filter((line) => line.includes(subject))).toHaveLength(1);
+    }
+    const replayed = /(\d+) transactions to replay/.exec(stdout)?.[1];
+    expect(Number(replayed)).toBeGreaterThan(1);
+  }
+  expect(readdirSync(directory)).toEqual([]);
+});
