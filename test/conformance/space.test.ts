@@ -45,6 +45,8 @@ conformance(
       expectBytes(await context.content(name), WHOLE.subarray(0, size));
       await expectCode('ENOSPC', () => file.write(pattern(1), 0, 1, size + 100 * context.blockBytes));
       expect((await file.stat()).size).toBe(size);
+      // That there is such a file says more than that there is no room for another.
+      await expectCode('EEXIST', () => context.store.open(name, 'wx'));
       // What has its block can be written over; where data have checksums, that takes another block.
       await file.sync();
       const over = () => file.write(Buffer.from('over'), 0, 4, 100);
