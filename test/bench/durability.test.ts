@@ -8,9 +8,11 @@ import { temporaryDirectory } from '../support/temporary.js';
 const MAIN = fileURLToPath(new URL('../../dist/bench/durability/main.js', import.meta.url));
 const directory = temporaryDirectory(true);
 
-/** A few calls show that it works, not what anything costs. */
-test('every part of the benchmark of durability runs, tells what it is held to, and cleans up', async () => {
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, [MAIN, '--quick'], {
+/** A few calls show that it works, not what anything costs. The last part runs `emmental bench`, which has tests of its own. */
+const PARTS = ['sync', 'shared', 'create', 'recovery'];
+
+test('the parts of the benchmark of durability run, tell what they are held to, and clean up', async () => {
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [MAIN, '--quick', ...PARTS], {
     env: { ...process.env, TMPDIR: directory },
   });
   expect(stderr).toBe('');
@@ -22,7 +24,6 @@ test('every part of the benchmark of durability runs, tells what it is held to, 
       '2 threads sync',
       '500 files with names in no order',
       'MiB of journal',
-      'the journal costs',
     ]) {
       expect(claims.filter((line) => line.includes(subject))).toHaveLength(1);
     }
