@@ -3,6 +3,7 @@
 export type { StoreErrorCode } from './errors.js';
 export { StoreError } from './errors.js';
 export { attachStore } from './store/attach.js';
+export type { LockMode } from './store/file-locks.js';
 export type { PinnedPage } from './store/pinned-page.js';
 export type { StoreHandle } from './store/session.js';
 export type {

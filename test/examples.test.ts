@@ -22,6 +22,7 @@ const EXPECTED: Record<string, RegExp> = {
   'chunks.mjs': /^piece 65536\n65536 32768\n$/,
   'events.mjs': /^fill 3 1\ninvalidation 4 8\n1\n$/,
   'streams.mjs': /^210000\n210000 true\n$/,
+  'sqlite.mjs': /^2 second\n\[ 'databases\/notes' \]\n$/,
   'nbd.mjs': /^nbd\+unix:\/\/\/\?socket=nbd\.sock\n18 16384\n$/,
   'compare-schemes.mjs':
     /^invalidate-lock: \d+ reads beside \d+ writes\ni-rwsem: \d+ reads beside \d+ writes\n([a-z0-9-]+: \d+ reads beside \d+ writes\n)*$/,

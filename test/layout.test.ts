@@ -9,7 +9,7 @@ const SOURCES = ['src', 'workers', 'bench'];
 
 /** Where programs start: these need no importer. */
 const ENTRIES = [
-  /^src\/(index|worker|explore|nbd|access-handle|chunk-store|random-access-storage)\.ts$/,
+  /^src\/(index|worker|explore|nbd|access-handle|chunk-store|random-access-storage|wa-sqlite)\.ts$/,
   /^src\/cli\/main\.ts$/,
   /^workers\//,
   /^bench\/(.*main|compare\/(published|halves|scaling)|report\/browser)\.ts$/,

@@ -9,7 +9,7 @@
 import { StoreError } from '../errors.js';
 import { ErrorCursor } from '../file/sync.js';
 import type { Arena } from '../sync/arena.js';
-import { OpenFile, Thread, ThreadState } from '../sync/layout.js';
+import { Header, OpenFile, Thread, ThreadState } from '../sync/layout.js';
 import type { Slot } from '../units.js';
 
 export class OpenFiles {
@@ -27,7 +27,10 @@ export class OpenFiles {
     for (let i = 0; i < openFiles; i++) {
       const record = (first + i) % openFiles;
       const at = this.at(record) + OpenFile.Thread;
-      if (Atomics.load(words, at) === 0 && Atomics.compareExchange(words, at, 0, thread + 1) === 0) return record;
+      if (Atomics.load(words, at) === 0 && Atomics.compareExchange(words, at, 0, thread + 1) === 0) {
+        this.raiseUsed(record + 1);
+        return record;
+      }
     }
     throw new StoreError('ENOMEM', { syscall: 'open', detail: `${openFiles} files are open` });
   }
@@ -37,6 +40,7 @@ export class OpenFiles {
     const at = this.at(record);
     const thread = words[at + OpenFile.Thread] - 1;
     words.fill(0, at + OpenFile.Readahead, at + OpenFile.Words);
+    words[at + OpenFile.Locks] = 0;
     words[at + OpenFile.Access] = access;
     words[at + OpenFile.ThreadGeneration] = words[this.threadAt(thread) + Thread.Generation];
     words[at + OpenFile.Generation] += 1;
@@ -68,15 +72,19 @@ export class OpenFiles {
 
   /** Clears the records of threads that are gone; their slots, a reference each, are now the caller's. */
   takeLost(): Slot[] {
-    return this.take((at, owner) => {
-      const { words } = this.arena;
-      const thread = this.threadAt(owner - 1);
-      if (words[at + OpenFile.Slot] === 0) return false;
-      return (
-        Atomics.load(words, thread + Thread.State) !== ThreadState.Attached ||
-        words[thread + Thread.Generation] !== words[at + OpenFile.ThreadGeneration]
-      );
-    });
+    return this.take((at) => this.arena.words[at + OpenFile.Slot] !== 0 && this.isLost(at));
+  }
+
+  /** Whether the thread of the record at this word is gone. */
+  isLost(at: number): boolean {
+    const { words } = this.arena;
+    const owner = Atomics.load(words, at + OpenFile.Thread);
+    const thread = this.threadAt(owner - 1);
+    return (
+      owner === 0 ||
+      Atomics.load(words, thread + Thread.State) !== ThreadState.Attached ||
+      words[thread + Thread.Generation] !== words[at + OpenFile.ThreadGeneration]
+    );
   }
 
   /** Clears all records: the store is closing. */
@@ -84,17 +92,29 @@ export class OpenFiles {
     return this.take(() => true);
   }
 
-  private take(which: (at: number, owner: number) => boolean): Slot[] {
+  private take(which: (at: number) => boolean): Slot[] {
     const { words, layout } = this.arena;
     const slots: Slot[] = [];
     for (let record = 0; record < layout.openFiles; record++) {
       const at = this.at(record);
       const owner = Atomics.load(words, at + OpenFile.Thread);
-      if (owner === 0 || !which(at, owner)) continue;
+      if (owner === 0 || !which(at)) continue;
       const slot = this.clear(record);
       if (slot >= 0) slots.push(slot as Slot);
     }
     return slots;
+  }
+
+  /** All records from here on have never been claimed. */
+  get used(): number {
+    return Atomics.load(this.arena.words, Header.OpenFilesUsed);
+  }
+
+  private raiseUsed(to: number): void {
+    const { words } = this.arena;
+    for (let seen = this.used; seen < to; seen = this.used) {
+      Atomics.compareExchange(words, Header.OpenFilesUsed, seen, to);
+    }
   }
 
   private threadAt(thread: number): number {

@@ -26,6 +26,7 @@ import { Arena } from '../sync/arena.js';
 import { Header, HeaderFlag, type Layout, StoreState, Thread } from '../sync/layout.js';
 import { attachThread, detachThread } from '../sync/threads.js';
 import type { Frame } from '../units.js';
+import { FileLocks } from './file-locks.js';
 import { makeEngine } from './make-engine.js';
 import { Namespace } from './namespace.js';
 import { OpenFiles } from './open-files.js';
@@ -87,6 +88,7 @@ export class Session {
   readonly namespace: Namespace;
   readonly hot: HotPath;
   readonly openFiles: OpenFiles;
+  readonly fileLocks: FileLocks;
   readonly readahead: ReadaheadQueue;
   readonly ring: RequestRing;
   readonly blockBytes: number;
@@ -123,6 +125,7 @@ export class Session {
     this.hot = new HotPath(this.engine);
     this.namespace = new Namespace(this.engine, new Names(arena, frames, journal, metadata, allocator));
     this.openFiles = new OpenFiles(arena);
+    this.fileLocks = new FileLocks(arena, this.openFiles, this.driver);
     this.readahead = new ReadaheadQueue(arena);
     this.ring = new RequestRing(arena, new Uint8Array(handle.transfer));
     const part = Math.max(1, READAHEAD_PART_BYTES / this.blockBytes);

@@ -21,6 +21,7 @@ import type { Routine } from '../routine/effect.js';
 import { OpenFile } from '../sync/layout.js';
 import type { Slot } from '../units.js';
 import { Access, ADVICE, checkAdvice, checkBuffers, checkBytes, checkPosition, checkTransfer } from './arguments.js';
+import { checkLane, checkLockMode, type LockMode } from './file-locks.js';
 import { PinnedPage } from './pinned-page.js';
 import type { Session } from './session.js';
 import { type FileExtent, type FileStat, statOf } from './stat.js';
@@ -305,6 +306,27 @@ export class SyncFile {
     checkTransfer(source, offset, length, position);
     if ((this.access & Access.Append) !== 0) return -1;
     return this.session.hot.writeHit(this.task, this.slot, source, offset, length, position);
+  }
+
+  /**
+   * Takes one of the file's eight advisory locks, at once or not at all: `shared` beside others that are, `exclusive` alone.
+   * One that is held already changes its mode, or stays as it is. Also false where another tries at the same moment. A lock
+   * goes with `unlock`, with `close`, and with the end of the thread.
+   */
+  tryLock(lane: number, mode: LockMode): boolean {
+    this.check('lock');
+    return this.session.fileLocks.tryLock(this.record, checkLane(lane), checkLockMode(mode));
+  }
+
+  unlock(lane: number): void {
+    this.check('unlock');
+    this.session.fileLocks.unlock(this.record, checkLane(lane));
+  }
+
+  /** Whether another open file, of any thread, holds the advisory lock. */
+  isLocked(lane: number): boolean {
+    this.check('lock');
+    return this.session.fileLocks.isLocked(this.record, checkLane(lane));
   }
 
   createReadStream(options: ReadStreamOptions = {}): Readable {

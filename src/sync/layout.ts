@@ -111,6 +111,8 @@ export const enum Header {
   FramesWanted,
   /** 1 where somebody had quarantined blocks to release while another held the Checkpoint mutex. */
   QuarantineMissed,
+  /** Above the highest record of open files that was ever claimed; only grows, by compare-exchange. */
+  OpenFilesUsed,
   Words = 64,
 }
 
@@ -525,6 +527,8 @@ export const enum OpenFile {
   ErrorSequence,
   /** Incremented at each open: tells a record's next file from this one. */
   Generation,
+  /** Advisory locks that this open file holds or tries to take: see store/file-locks.ts. Written by its thread alone. */
+  Locks,
   /** Readahead state, shared by the threads that serve the file: see pagecache/readahead.ts. */
   Readahead = 8,
   Words = 16,
