@@ -4,7 +4,7 @@ import type { RunResult } from '../workloads/result.js';
 import type { Interval } from '../workloads/timeline.js';
 import { type Axis, formatValue, percentilesAxis, secondsAxis, threadsAxis, type Unit, valueAxis } from './axis.js';
 import { ninesOfPoint, percentileCurve, percentText } from './curve.js';
-import type { LockRun, Throughput } from './extra-runs.js';
+import { type LockRun, type Throughput, threadsOf } from './extra-runs.js';
 
 export interface Line {
   /** The scheme. */
@@ -71,7 +71,7 @@ export function sectionsOf(measured: Measured): Section[] {
   return sections.filter(({ charts }) => charts.length > 0);
 }
 
-function overThreads({ schemes, overThreads: found }: Measured): Section {
+function overThreads({ schemes, runs, overThreads: found }: Measured): Section {
   const counts = (found.get(schemes[0]) ?? []).map(({ threads }) => threads);
   const x = threadsAxis(counts);
   const chart = (title: string, key: 'readsPerSecond' | 'writesPerSecond'): Chart[] => {
@@ -90,8 +90,8 @@ function overThreads({ schemes, overThreads: found }: Measured): Section {
     ];
   };
   const charts = counts.length < 2 ? [] : [...chart('Reads', 'readsPerSecond'), ...chart('Writes', 'writesPerSecond')];
-  const text =
-    'All threads of the jobs together. The last point is the median of the runs above; the others come from one run of a second each.';
+  const whole = threadsOf(runs[0].jobs.map(({ job }) => job));
+  const text = `All threads of the jobs together. The point of ${whole} threads is the median of the runs above; the others come from one run of a second each.`;
   return { id: 'threads', title: 'Throughput over threads', text, charts };
 }
 
@@ -178,7 +178,7 @@ function hitRates({ schemes, runs }: Measured): Section {
     ];
   };
   const text =
-    'Of the same runs. A hit is a page that was in the cache and whose locks were free: it was served without waiting for anything. The rest waited for a lock, or for the device.';
+    'Of the same runs. A read hits where its page is in the cache, though it may have waited for a lock; a write hits where it could be made at once: pages cached, with room promised for them, and the locks free.';
   return {
     id: 'hits',
     title: 'Hit rates',

@@ -18,7 +18,7 @@ export interface Interval {
   lengthMs: number;
   reads: number;
   writes: number;
-  /** Of the engine, in pages: reads that found theirs in the cache and free, and those that did not; writes likewise. */
+  /** Of the engine, in pages, as `stats()` has them. */
   hits: number;
   misses: number;
   writeHits: number;

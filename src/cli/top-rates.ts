@@ -89,7 +89,7 @@ export function describeRates(rates: Rates): string[] {
     row('lock waits', [n.lockWaits, 'per second']),
     ...locks,
     '',
-    `cache: ${number(pages.total).trim()} pages, ${number(pages.free).trim()} free, ${number(pages.dirty).trim()} dirty, ${number(pages.pinned).trim()} pinned`,
+    `cache: ${number(pages.total).trim()} pages, ${number(pages.dirty).trim()} of them dirty, ${number(pages.pinned).trim()} pinned`,
   ];
 }
 

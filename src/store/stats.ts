@@ -20,9 +20,10 @@ export interface StoreStats {
   blockBytes: number;
   /** Pages of the cache: all, free, and dirty ones of files and of metadata. */
   pages: { total: number; free: number; dirty: number; dirtyMetadata: number; pinned: number };
-  /** Reads served without sleeping, and those that were not. */
+  /** Pages that reads found in the cache, and those that had to be filled first. */
   hits: number;
   misses: number;
+  /** Pages that writes changed at once, and those for which they had to wait for a lock, a frame or room. */
   writeHits: number;
   writeMisses: number;
   fills: number;
