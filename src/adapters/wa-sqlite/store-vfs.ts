@@ -4,8 +4,8 @@
  * Belongs to the thread that attached. A database, its journal and its log are files of the store, under the names that SQLite
  * gives them. Threads that open the same database exclude each other by the locks of its file.
  *
- * 1. `xSync` returns when the file is durable, and `xDelete` with `syncDir` when the name is gone for good: what SQLite
- *    calls committed survives a power cut.
+ * 1. `xSync` returns when the file is durable, and `xDelete` with `syncDir` when the name is gone for good, as SQLite
+ *    asks of a file system.
  * 2. A temporary file has no name: it is unlinked as soon as it is open.
  * 3. No shared memory is offered, since each thread's SQLite has a memory of its own: a log (WAL) needs
  *    `locking_mode=exclusive`, as SQLite itself says then.
