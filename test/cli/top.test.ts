@@ -92,11 +92,10 @@ test('says that nobody is to be watched', async () => {
   expect((await emmental(['top', image, '--interval=0'], { env })).code).toBe(2);
 });
 
-test.each([
+test.skipIf(!hasScript).each([
   ['q', 'q'],
   ['Ctrl-C', '\u0003'],
 ])(`on a terminal, until %s${hasScript ? '' : ` (skipped: no ${SCRIPT})`}`, async (_name, key) => {
-  if (!hasScript) return;
   const command = `${process.execPath} ${MAIN} top ${image} --interval=0.1`;
   const child = spawn(SCRIPT, ['-qec', command, '/dev/null'], { env: { ...process.env, ...env } });
   let screen = '';
