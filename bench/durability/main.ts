@@ -76,8 +76,8 @@ async function recovery({ directory, isQuick }: Context): Promise<void> {
   );
 }
 
-async function price({ directory, isQuick }: Context): Promise<void> {
-  const { share, spread, commits } = await measurePrice(directory, isQuick);
+async function price({ directory, isQuick, effort }: Context): Promise<void> {
+  const { share, spread, commits } = await measurePrice(directory, isQuick, effort);
   claim(
     share <= PRICE_AT_MOST,
     `the journal costs ${(share * 100).toFixed(1)}% of the comparison's operations (at most ${PRICE_AT_MOST * 100}%; from ${(spread[0] * 100).toFixed(1)}% to ${(spread[1] * 100).toFixed(1)}% in the rounds); ${commits} commits a run`,

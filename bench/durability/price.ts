@@ -3,7 +3,7 @@
  *
  * The job overwrites a file that is in the cache: what the journal does meanwhile is to commit the files' times, and what writeback
  * changed, every few seconds, and it does that beside the threads that are measured. So the job runs with the interval of commits
- * of a second, a fifth of the default, and with one longer than the run: then nothing is copied, sealed, written to the log or flushed. Runs take
+ * of five seconds, the default, and with one longer than the run: then nothing is copied, sealed, written to the log or flushed. Runs take
  * turns (A B, B A), each on a store opened anew; the figure is the median over the rounds of what the pair's ratio lacks of 1.
  */
 import { execFileSync } from 'node:child_process';
@@ -25,10 +25,10 @@ export interface PriceFigures {
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 
-export function measurePrice(directory: string, isQuick: boolean): Promise<PriceFigures> {
-  const rounds = isQuick ? 1 : 4;
-  const runtime = isQuick ? 0.3 : 6;
-  const interval = isQuick ? 0.1 : 1;
+export function measurePrice(directory: string, isQuick: boolean, effort: number): Promise<PriceFigures> {
+  const rounds = isQuick ? 1 : Math.ceil(4 * effort);
+  const runtime = isQuick ? 0.3 : 10;
+  const interval = isQuick ? 0.1 : 5;
   const shares: number[] = [];
   for (let round = 0; round < rounds; round++) {
     const order = round % 2 === 0 ? [String(interval), '1h'] : ['1h', String(interval)];
