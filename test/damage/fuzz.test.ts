@@ -10,7 +10,7 @@ import { Specimen } from './specimen.js';
 const IMAGES = Number(process.env['EMMENTAL_FUZZ_IMAGES'] ?? 10_000);
 const SEED = Number(process.env['EMMENTAL_FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 30));
 /** One image in so many is also repaired and changed, which takes several times as long. */
-const THOROUGH = Number(process.env['EMMENTAL_FUZZ_THOROUGH'] ?? 16);
+const THOROUGH = Number(process.env['EMMENTAL_FUZZ_THOROUGH'] ?? 32);
 const MEMORY_MAX_BYTES = 512 * 1024 * 1024;
 
 describe('a fuzzed image', () => {

@@ -19,7 +19,7 @@ import { pattern } from '../support/bytes.js';
 import { FileWorld } from '../support/file-world.js';
 import { seededRandom } from '../support/random.js';
 
-export type MetadataKind = 'superblock' | 'bitmap' | 'inodes' | 'extents' | 'names';
+export type MetadataKind = 'superblock' | 'bitmap' | 'inodes' | 'extents' | 'names' | 'checksums';
 
 export interface SpecimenFile {
   name: string;
@@ -38,6 +38,7 @@ const KINDS: Record<number, MetadataKind> = {
   [BlockKind.Inodes]: 'inodes',
   [BlockKind.ExtentNode]: 'extents',
   [BlockKind.NameNode]: 'names',
+  [BlockKind.Checksums]: 'checksums',
 };
 
 export interface SpecimenOptions {
@@ -48,6 +49,7 @@ export interface SpecimenOptions {
   /** Pages of the sparse file, every other of which has a block. */
   sparsePages?: number;
   maxEntries?: number;
+  dataChecksums?: boolean;
 }
 
 /** A journal that small stores can run with lies in the first group. */
@@ -66,7 +68,7 @@ export class Specimen {
   private world!: FileWorld;
 
   constructor(readonly options: SpecimenOptions = {}) {
-    const { blockBytes = 4096, blocks = 320, maxEntries = 6 } = options;
+    const { blockBytes = 4096, blocks = 320, maxEntries = 6, dataChecksums = false } = options;
     this.blockBytes = blockBytes;
     const world = {
       blockBytes,
@@ -75,6 +77,7 @@ export class Specimen {
       maxEntries,
       blocksPerGroup: Math.ceil(blocks / 64) * 32 + JOURNAL_BLOCKS,
       random: seededRandom(1),
+      dataChecksums,
     };
     this.world = new FileWorld(world);
     this.grow();
