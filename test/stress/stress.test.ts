@@ -18,6 +18,8 @@ import { Ledger, type LedgerShape, SECTOR_BYTES } from './ledger.mjs';
 
 const DURATION_MS = Number(process.env['EMMENTAL_STRESS_MS'] ?? 4000);
 const SEED = Number(process.env['EMMENTAL_STRESS_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+/** One seed in so many makes stores with data checksums. */
+const CHECKSUM_SHARE = 4;
 /** A thread that has not finished a step for so long is stuck. */
 const STUCK_MS = 10_000;
 const PAGE_BYTES = Number(process.env['EMMENTAL_STRESS_BLOCK'] ?? 4096);
@@ -199,9 +201,11 @@ describe('threads that read, write and invalidate the same files', () => {
   const directory = temporaryDirectory(true);
   testedSchemes.filter(isTestedInFull).forEach(({ name, safe }, i) => {
     const seed = SEED + i;
-    it(`${name}, ${DURATION_MS} ms, seed ${seed}`, { timeout: 2 * DURATION_MS + 120_000 }, async () => {
+    const dataChecksums = seed % CHECKSUM_SHARE === 0;
+    const kind = dataChecksums ? `${name}, data checksums` : name;
+    it(`${kind}, ${DURATION_MS} ms, seed ${seed}`, { timeout: 2 * DURATION_MS + 120_000 }, async () => {
       const image = join(directory, `${name}.img`);
-      await createStore(image, { sizeBytes: DEVICE_BYTES, blockBytes: PAGE_BYTES });
+      await createStore(image, { sizeBytes: DEVICE_BYTES, blockBytes: PAGE_BYTES, dataChecksums });
       const store = await openStore(image, {
         scheme: name,
         cacheBytes: CACHE_PAGES * PAGE_BYTES,
