@@ -11,7 +11,9 @@
  *  3. The size on the device, and in memory, changes with a move's first step.
  *  4. The record of a truncation stands until the rest of the last block is zeros on the device: a file that grows later
  *     relies on them. Who finishes one after a crash makes them first.
- *  5. Work that an error stopped stays recorded, and keeps the inode in core: the next opening finishes it.
+ *  5. Where data have checksums, unwriting is durable before the inode is given back: writeback writes to unwritten blocks in
+ *     place, and a cut would leave the new content under the old checksum.
+ *  6. Work that an error stopped stays recorded, and keeps the inode in core: the next opening finishes it.
  */
 import { type Work, WorkKind } from '../format/inode-record.js';
 import { BlockRun, RunKind } from '../pagecache/mapping-operations.js';
@@ -47,6 +49,8 @@ export class ExtentWork {
     private readonly extents: ExtentMap,
     private readonly orphans: OrphanList,
     private readonly blockBytes: number,
+    /** Whether data have checksums. */
+    private readonly isSummed: boolean,
   ) {}
 
   /** Does the work; `after` is reached after each transaction. */
@@ -105,11 +109,16 @@ export class ExtentWork {
   }
 
   private *run(task: Task, slot: Slot, progress: Progress, after?: PointName): Routine<void> {
-    while (!progress.isDone) {
-      progress.isDone = yield* changeExtents(task, this.parts, slot, CREDITS_STEP, () =>
-        this.step(task, slot, progress),
-      );
-      if (after !== undefined) yield task.point(after);
+    try {
+      while (!progress.isDone) {
+        progress.isDone = yield* changeExtents(task, this.parts, slot, CREDITS_STEP, () =>
+          this.step(task, slot, progress),
+        );
+        if (after !== undefined) yield task.point(after);
+      }
+    } finally {
+      const { journal } = this.parts;
+      if (this.isSummed && progress.work.kind === WorkKind.Unwrite && !journal.failed) yield* journal.commit(task);
     }
   }
 

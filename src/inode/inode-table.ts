@@ -73,7 +73,9 @@ export class InodeTable {
     this.slots = new InodeSlots(arena);
     this.records = new InodeRecords(arena, frames, journal, metadata, allocator, extents, this.slots);
     this.orphans = new OrphanList(arena, frames, journal, this.records, this.slots);
-    this.work = new ExtentWork({ arena, journal, inodes: this }, extents, this.orphans, frames.blockBytes);
+    const parts = { arena, journal, inodes: this };
+    const isSummed = allocator.checksums !== null;
+    this.work = new ExtentWork(parts, extents, this.orphans, frames.blockBytes, isSummed);
   }
 
   /** Sets slot 1 up from the superblock's page. The opening thread calls it once, after the journal has started. */
