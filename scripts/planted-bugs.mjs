@@ -175,11 +175,11 @@ const BUGS = [
     edits: [
       [
         'store/namespace.js',
-        /yield\* names\.remove\(task, from\);/,
+        /yield\* this\.removeOrUndo\(task, from, to, oldIno\);/,
         `journal.end(task);
                 yield* journal.commit(task);
                 yield* journal.begin(task, 40);
-                yield* names.remove(task, from);`,
+                yield* this.removeOrUndo(task, from, to, oldIno);`,
       ],
     ],
   },

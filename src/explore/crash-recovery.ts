@@ -7,6 +7,7 @@
  */
 import type { Device } from '../device/device.js';
 import { read } from '../file/read.js';
+import { readSuperblock, SUPERBLOCK_BYTES } from '../format/superblock.js';
 import type { Driver } from '../routine/task.js';
 import { Access } from '../store/arguments.js';
 import { checkDevice } from '../store/check.js';
@@ -89,7 +90,8 @@ export class CrashRecovery {
       return { files, error: `${doing} it: ${error}` };
     }
     const { clean, errors } = checkDevice(device);
-    return { files, error: clean ? null : `check: ${errors.map(({ message }) => message).join('; ')}` };
+    if (!clean) return { files, error: `check: ${errors.map(({ message }) => message).join('; ')}` };
+    return { files, error: hasOrphans(device) ? 'closed with unfinished work on the orphan list' : null };
   }
 
   private readAll(session: Session, files: Map<string, SeenFile>): void {
@@ -113,4 +115,11 @@ export class CrashRecovery {
     session.run('close', engine.inodes.release(task, slot));
     return { size, blocks };
   }
+}
+
+/** As the superblock says: opening finishes the work of a crash, so that a closed store has none. */
+function hasOrphans(device: Device): boolean {
+  const bytes = new Uint8Array(SUPERBLOCK_BYTES);
+  device.read([bytes], 0);
+  return readSuperblock(new DataView(bytes.buffer)).orphanHead !== 0;
 }
