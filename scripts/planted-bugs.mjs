@@ -184,10 +184,6 @@ const BUGS = [
     ],
   },
   {
-    name: 'no zeros behind the old end',
-    edits: [['file/edge.js', /if \(from === 0\)\s*return;/, 'return;']],
-  },
-  {
     name: 'sync without the data',
     edits: [
       ['file/sync.js', /yield\* engine\.cache\.writeRange\(task, slot, 0, MAX_FILE_PAGES, \{ wait: true \}\)/, 'null'],
