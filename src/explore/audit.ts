@@ -2,21 +2,25 @@
  * The look at a world after a schedule: what is left behind, what the files hold, whether the image is whole.
  *
  * Runs the engine too, as one more thread, to its end: reads every file as users would, through the cache; makes everything
- * durable; reads it again from the device; closes the journal; and has the checker go over the image. A wait in it means that
+ * durable; reads it again from the device, and looks behind its end; closes the journal; and has the checker go over the image. A wait in it means that
  * somebody left something held.
  */
+
+import { pinFilled } from '../file/edge.js';
 import type { Engine } from '../file/engine.js';
 import { read } from '../file/read.js';
 import { sizeOf } from '../inode/inode.js';
+import { describeState, PageFlag, PIN_ONE } from '../pagecache/page.js';
 import { EffectKind, IoKind, type Routine } from '../routine/effect.js';
 import type { Driver } from '../routine/task.js';
 import { checkDevice } from '../store/check.js';
 import { syncStore } from '../store/sync-all.js';
-import { Header, StoreState } from '../sync/layout.js';
+import { Header, Page, StoreState } from '../sync/layout.js';
 import { describeHeld, holdsAnything } from '../sync/threads.js';
 import { MAX_FILE_PAGES } from '../units.js';
 import { type LogicalThread, ThreadState } from './logical-thread.js';
 import type { Observer } from './observer.js';
+import { PAGE_BYTES } from './stamp.js';
 import { ScheduleFailed } from './verdict.js';
 import type { Actor, World, WorldFile } from './world.js';
 
@@ -34,14 +38,20 @@ export function audit(world: World, observer: Observer, driver: Driver, threads:
   const auditor = world.actor(world.scenario.threads.length, driver);
   const hasDead = threads.some(({ state }) => state === ThreadState.Dead);
   for (const file of world.files) readAll(world, observer, auditor, file, READS_FROM_CACHE);
-  if (world.device.hasFailed) return;
+  if (world.device.hasFailed) {
+    if (!hasDead) checkClaims(world);
+    return;
+  }
   world.device.heal();
   const { task, engine } = auditor;
   runAlone(world, auditor, syncStore(task, engine));
   for (const file of world.files) {
     engine.cache.evictRange(task, file.slot, 0, MAX_FILE_PAGES);
     readAll(world, observer, auditor, file, READS_FROM_DEVICE);
+    checkTail(world, auditor, file);
   }
+  // Who dies while it waits for a page takes its pin along.
+  if (!hasDead) checkPages(world);
   checkCounters(world, engine, hasDead);
   runAlone(world, auditor, engine.journal.close(task));
   const { clean, errors } = checkDevice(world.device);
@@ -64,6 +74,41 @@ function readAll(world: World, observer: Observer, auditor: Actor, file: WorldFi
     done += runAlone(world, auditor, read(task, engine, file.slot, null, bytes, done, size - done, done));
   }
   observer.saw(file, bytes.subarray(0, done), 0, NOW, NOW, NOW, by);
+}
+
+/** Behind the end of a file its last block holds zeros: a file that grows later shows them. */
+function checkTail(world: World, auditor: Actor, { slot, name }: WorldFile): void {
+  const { task, engine } = auditor;
+  const size = sizeOf(world.arena, slot);
+  if (size % PAGE_BYTES === 0) return;
+  const frame = runAlone(world, auditor, pinFilled(task, engine, slot, Math.floor(size / PAGE_BYTES)));
+  const isClean = engine.frames
+    .bytes(frame)
+    .subarray(size % PAGE_BYTES)
+    .every((byte) => byte === 0);
+  engine.cache.unpin(frame);
+  if (!isClean) throw new ScheduleFailed('check', `${name} has bytes other than zero behind its end on the device`);
+}
+
+/** Pages that somebody still has pinned, locked or under writeback. */
+function checkPages({ arena, files }: World): void {
+  const { words, layout } = arena;
+  for (let frame = 1; frame <= layout.frames; frame++) {
+    const at = layout.pageRecords + frame * Page.Words;
+    const file = files.find(({ slot }) => words[at + Page.Mapping] === slot + 1);
+    const state = words[at + Page.State];
+    if (file === undefined || (state < PIN_ONE && (state & (PageFlag.Locked | PageFlag.Writeback)) === 0)) continue;
+    throw new ScheduleFailed(
+      'left-held',
+      `page ${words[at + Page.Index]} of ${file.name} is left: ${describeState(state)}`,
+    );
+  }
+}
+
+/** Claims end with the write that they were made for, whether it succeeds or not. */
+function checkClaims({ arena }: World): void {
+  const claims = arena.words[Header.ExclusionClaims];
+  if (claims !== 0) throw new ScheduleFailed('check', `${claims} runs of blocks are claimed after a write has failed`);
 }
 
 /** Promises that nobody will keep, and pins that nobody gives back. */

@@ -12,13 +12,14 @@
  */
 import { AssertionError } from '../assert.js';
 import { StoreError } from '../errors.js';
+import { reached } from '../journal/transaction-number.js';
 import { type Effect, EffectKind, IoKind, TIMED_OUT, WOKEN } from '../routine/effect.js';
 import { POINTS } from '../routine/points.js';
 import type { Driver } from '../routine/task.js';
 import { Inode, Page, StoreState, Thread } from '../sync/layout.js';
 import { ownerDied, reapDeadThreads } from '../sync/threads.js';
 import { audit } from './audit.js';
-import { countBypasses } from './bypasses.js';
+import { watchQueues } from './bypasses.js';
 import { HappensBefore } from './happens-before.js';
 import { LogicalThread, ThreadState } from './logical-thread.js';
 import { Observer } from './observer.js';
@@ -176,7 +177,7 @@ export class Execution implements Driver, Clock {
     else this.resume(thread);
     this.happensBefore.step(thread.index, dies ? 1 : 0, footprint);
     this.listener?.stepped(this, thread, dies);
-    countBypasses(this.world.arena, this.threads, thread);
+    watchQueues(this.world, this.threads, thread, this.step, this.nowMs);
   }
 
   private findEnabled(): number {
@@ -287,6 +288,14 @@ export class Execution implements Driver, Clock {
     const { device } = this.world;
     const owner = device.owners[block];
     const isOwn = slot > 0 ? owner === slot || owner === OWNER_CLAIM - thread.actor.task.thread : owner <= 0;
+    const freedBy = device.freedBy[block];
+    const isGivenBack = slot > 0 && freedBy !== 0 && !reached(thread.actor.engine.journal.durable, freedBy);
+    if (isGivenBack) {
+      throw new ScheduleFailed(
+        'writeback',
+        `${thread.name} ${what} block ${block}, which a crash would give back: what freed it is not durable`,
+      );
+    }
     if (isOwn) return;
     const whose = owner > 0 ? `${this.world.fileOfSlot(owner)?.name ?? `slot ${owner}`}'s` : "nobody's of it";
     const from = this.world.fileOfSlot(slot);

@@ -28,11 +28,14 @@ export class LogicalThread {
   /** While asleep: the word, and when it wakes by itself. */
   word = 0;
   wakesAtMs = Number.POSITIVE_INFINITY;
-  /** Exclusive acquisitions of the lock that it queues for, when it began; and others' since. */
-  queuedFor = 0;
-  generationAtQueue = 0;
-  bypasses = 0;
-  heldByOthers = 0;
+  /** The lock in whose queue it sleeps, or slept last (bypasses.ts), since which step, and what it saw meanwhile. */
+  queue = 0;
+  queuedAt = 0;
+  generation = 0;
+  passes = 0;
+  vainWakes = 0;
+  /** The locks that it held after its last step. */
+  readonly held: number[] = [];
 
   constructor(
     readonly index: number,

@@ -69,7 +69,7 @@ export interface Scenario {
   readonly threads: readonly ScenarioThread[];
   /** Page frames; by default plenty. */
   readonly frames?: number;
-  /** I/O of a file's page that fails, once. */
+  /** I/O of a file's page that fails, once. A page that the file has not yet is looked for right behind its last one. */
   readonly faults?: readonly { readonly io: 'read' | 'write'; readonly file: string; readonly page: number }[];
   /** Time that a step takes, so that patience ends; by default time stands still until everybody waits. */
   readonly stepMs?: number;

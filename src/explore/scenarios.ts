@@ -10,6 +10,7 @@ import { REUSE } from './scenarios/reuse.js';
 import { SHIFT } from './scenarios/shift.js';
 import { TRUNCATE } from './scenarios/truncate.js';
 import { TWO_PUNCHES } from './scenarios/two-punches.js';
+import { WRITEBACK } from './scenarios/writeback.js';
 
 export const scenarios: readonly Scenario[] = [
   ...PUNCH,
@@ -18,6 +19,7 @@ export const scenarios: readonly Scenario[] = [
   ...TWO_PUNCHES,
   ...RECLAIM,
   ...REUSE,
+  ...WRITEBACK,
   ...FAILING_WRITE,
   ...CALLBACK,
   ...ATOMICITY,

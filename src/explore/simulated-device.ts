@@ -6,7 +6,9 @@
  * allocator at work (world.ts). Like a real device it takes no more writes after one has failed.
  *
  *  1. A block's owner is a file's slot, OWNER_METADATA, a claim of a thread, or 0.
- *  2. A fault fires once per restore.
+ *  2. A block that was freed belongs to its former owner too until the transaction that freed it is durable, as a crash before
+ *     that gives it back: `freedBy` has that transaction's number.
+ *  3. A fault fires once per restore.
  */
 import type { Device } from '../device/device.js';
 import { StoreError } from '../errors.js';
@@ -27,7 +29,11 @@ export class SimulatedDevice implements Device {
   readonly canDiscard = true;
   readonly bytes: Uint8Array;
   readonly owners: Int32Array;
+  /** The last transaction that freed the block, or 0. */
+  readonly freedBy: Int32Array;
   faults: readonly DeviceFault[] = [];
+  /** Blocks written to since the last restore: nothing else has to be put back. */
+  private readonly written: number[] = [];
   private fired = 0;
   private latched = false;
 
@@ -38,11 +44,17 @@ export class SimulatedDevice implements Device {
     this.sizeBytes = blocks * blockBytes;
     this.bytes = new Uint8Array(this.sizeBytes);
     this.owners = new Int32Array(blocks);
+    this.freedBy = new Int32Array(blocks);
   }
 
-  restore(bytes: Uint8Array, owners: Int32Array): void {
-    this.bytes.set(bytes);
+  restore(bytes: Uint8Array, owners: Int32Array, freedBy: Int32Array): void {
+    const { blockBytes, written } = this;
+    for (const block of written) {
+      this.bytes.set(bytes.subarray(block * blockBytes, (block + 1) * blockBytes), block * blockBytes);
+    }
+    written.length = 0;
     this.owners.set(owners);
+    this.freedBy.set(freedBy);
     this.fired = 0;
     this.latched = false;
   }
@@ -72,6 +84,7 @@ export class SimulatedDevice implements Device {
     const length = lengthOf(buffers);
     if (positionBytes + length > this.sizeBytes) throw new StoreError('EIO', { detail: 'past the end of the device' });
     this.failAt('write', positionBytes, length);
+    this.noteWritten(positionBytes, length);
     let at = positionBytes;
     for (const buffer of buffers) {
       this.bytes.set(buffer, at);
@@ -85,7 +98,14 @@ export class SimulatedDevice implements Device {
   }
 
   discard(positionBytes: number, lengthBytes: number): void {
-    if (!this.latched) this.bytes.fill(0, positionBytes, positionBytes + lengthBytes);
+    if (this.latched) return;
+    this.noteWritten(positionBytes, lengthBytes);
+    this.bytes.fill(0, positionBytes, positionBytes + lengthBytes);
+  }
+
+  private noteWritten(positionBytes: number, lengthBytes: number): void {
+    const end = Math.ceil((positionBytes + lengthBytes) / this.blockBytes);
+    for (let block = Math.floor(positionBytes / this.blockBytes); block < end; block++) this.written.push(block);
   }
 
   private failAt(io: 'read' | 'write', positionBytes: number, lengthBytes: number): void {

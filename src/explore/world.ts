@@ -32,7 +32,7 @@ import { mount } from '../store/mount.js';
 import type { Session } from '../store/session.js';
 import { syncStore } from '../store/sync-all.js';
 import { Arena } from '../sync/arena.js';
-import { BUCKET_LOCKS, GlobalLock, Inode } from '../sync/layout.js';
+import { BUCKET_LOCKS, GlobalLock, Inode, Rwsem } from '../sync/layout.js';
 import { Lockdep } from '../sync/lockdep.js';
 import { RwsemPolicy } from '../sync/rwsem-policy.js';
 import { attachThread } from '../sync/threads.js';
@@ -70,6 +70,7 @@ interface Snapshot {
   readonly frames: Uint8Array;
   readonly device: Uint8Array;
   readonly owners: Int32Array;
+  readonly freedBy: Int32Array;
 }
 
 /** During setup nobody waits and time stands still. */
@@ -116,21 +117,23 @@ export class World {
     });
     this.device.faults = (scenario.faults ?? []).map(({ io, file, page }) => ({
       io,
-      block: this.blockOf(this.fileNamed(file).slot, page),
+      block: this.blockToBe(this.fileNamed(file), page),
     }));
+    this.restoreBias();
     this.slots = [...scenario.threads, null].map(() => attachThread(this.arena, SETUP_DRIVER).thread);
     this.snapshot = {
       arena: this.arena.bytes.slice(),
       frames: this.frameBytes.slice(),
       device: this.device.bytes.slice(),
       owners: this.device.owners.slice(),
+      freedBy: this.device.freedBy.slice(),
     };
   }
 
   restore(): void {
     this.arena.bytes.set(this.snapshot.arena);
     this.frameBytes.set(this.snapshot.frames);
-    this.device.restore(this.snapshot.device, this.snapshot.owners);
+    this.device.restore(this.snapshot.device, this.snapshot.owners, this.snapshot.freedBy);
   }
 
   fileNamed(name: string): WorldFile {
@@ -183,6 +186,14 @@ export class World {
     };
   }
 
+  /** Setting up has taken the files' locks exclusive, which ends a bias to readers for some time. That time is over. */
+  private restoreBias(): void {
+    for (const { slot } of this.files) {
+      const inode = slotAt(this.arena, slot);
+      for (const lock of [Inode.IRwsem, Inode.InvalidateLock]) this.arena.words[inode + lock + Rwsem.BiasOff] = 0;
+    }
+  }
+
   private run<T>(routine: Routine<T>): T {
     return this.session.run('explore', routine);
   }
@@ -230,8 +241,14 @@ export class World {
     return run.block;
   }
 
+  /** Where the page is, or will be: a file that grows goes on behind its last block. */
+  private blockToBe({ slot, words }: WorldFile, page: number): number {
+    const last = Math.ceil(words / WORDS_PER_PAGE) - 1;
+    return page <= last ? this.blockOf(slot, page) : this.blockOf(slot, last) + page - last;
+  }
+
   private watchOwners(engine: Engine, thread: number): void {
-    watchAllocator(engine.allocator, this.device.owners, thread);
+    watchAllocator(engine.allocator, this.device, thread);
     watchExtents(engine.extents, this.device.owners);
   }
 
@@ -256,8 +273,8 @@ export function cursorOf(world: World, slot: Slot): ErrorCursor {
   return new ErrorCursor(world.arena, slot);
 }
 
-function watchAllocator(allocator: Allocator, owners: Int32Array, thread: number): void {
-  const { claim, unclaim, allocateMetadata, free } = allocator;
+function watchAllocator(allocator: Allocator, { owners, freedBy }: SimulatedDevice, thread: number): void {
+  const { claim, unclaim, allocateMetadata, free, journal } = allocator;
   allocator.claim = function* (task, goal, length, run) {
     yield* claim.call(allocator, task, goal, length, run);
     owners.fill(OWNER_CLAIM - thread, run.start, run.start + run.length);
@@ -274,6 +291,7 @@ function watchAllocator(allocator: Allocator, owners: Int32Array, thread: number
   allocator.free = function* (task, start, length) {
     yield* free.call(allocator, task, start, length);
     owners.fill(0, start, start + length);
+    freedBy.fill(journal.running, start, start + length);
   };
 }
 

@@ -1,7 +1,7 @@
 /**
  * The extent map of a file: a B+tree from pages to runs of device blocks, its root in the inode's record.
  *
- * Any thread may call. The caller holds the inode's extent-map lock: shared for lookups, exclusive for changes (asserted
+ * Any thread may call. The caller holds the inode's extent-map lock: shared for lookups, exclusive for changes (both asserted
  * in verify mode); changes also need an open journal handle with the credits given below. Throws EUCLEAN for a tree that
  * contradicts itself, ENOSPC (with nothing changed) when no block for a node is left.
  *
@@ -25,7 +25,7 @@ import type { BlockRun } from '../pagecache/mapping-operations.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
-import { LockMode, LockRank } from '../sync/lockdep.js';
+import { type Lockdep, LockMode, LockRank } from '../sync/lockdep.js';
 import type { Slot } from '../units.js';
 import { convertExtent, replaceExtent } from './extent-convert.js';
 import { joinable, joinableAfter, toRight } from './extent-join.js';
@@ -82,6 +82,7 @@ export class ExtentMap {
    * `max`). False, and nothing said, when a block of the tree is not cached: then ask `lookup`. Hot: no allocation.
    */
   tryLookup(task: Task, slot: Slot, page: number, run: BlockRun, max: number): boolean {
+    if (task.lockdep !== null) this.assertLocked(task.lockdep, slot);
     return this.cached.tryLookup(task, slot, page, run, max);
   }
 
@@ -93,6 +94,7 @@ export class ExtentMap {
   /** As `lookup`; returns the block after the extent before `page` (where the file would best go on), or 0. */
   *lookupNear(task: Task, slot: Slot, page: number, run: BlockRun, max: number): Routine<number> {
     const { tree } = this;
+    if (task.lockdep !== null) this.assertLocked(task.lockdep, slot);
     const path = tree.path();
     try {
       yield* tree.seek(task, slot, page, path);
@@ -235,6 +237,10 @@ export class ExtentMap {
     return delta < 0
       ? yield* shiftDown(this.tree, task, slot, from, delta, resume)
       : yield* shiftUp(this.tree, task, slot, from, delta, resume);
+  }
+
+  private assertLocked(lockdep: Lockdep, slot: Slot): void {
+    lockdep.assertHeld(LockRank.ExtentMap, mapLockAt(this.arena, slot));
   }
 
   private assertExclusive(task: Task, slot: Slot): void {

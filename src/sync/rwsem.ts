@@ -45,7 +45,7 @@ import { append, countWaiters, grant, hasOneWaiter, Node, recordOf, unlink, wake
 export { RWSEM_POLICIES };
 
 /** How long the head of the queue lets others go first. */
-const HANDOFF_MS = 4;
+export const HANDOFF_MS = 4;
 /** Readers granted at once. */
 const BATCH_MAX = 256;
 

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { advise, readAhead } from '#dist/src/file/advise.js';
-import { pin } from '#dist/src/file/pin.js';
+import { type PagePin, pin, releasePin } from '#dist/src/file/pin.js';
 import { punchHole, zeroRange } from '#dist/src/file/punch.js';
 import { read } from '#dist/src/file/read.js';
 import { extentsOf } from '#dist/src/file/seek.js';
@@ -90,6 +90,25 @@ describe.each(['invalidate-lock', 'i-rwsem'] as const)('under %s', (scheme) => {
         expectBytes(world.read(slot, 0, 20 * B), invalidation.after(bytes));
         expect(world.finish().errors).toEqual([]);
       }
+    });
+
+    it(`the release of a page that was pinned for writing waits for ${name}`, () => {
+      const { world, slot, bytes } = evictedFile(scheme);
+      const invalidator = world.attach();
+      const writer = world.attach();
+      let pinned: PagePin | undefined;
+      const pinning = (function* (): Routine<void> {
+        pinned = yield* pin(writer.task, writer.engine, slot, 0, true);
+      })();
+      expect(step(writer.task, pinning).at).toBe('end');
+      const invalidating = invalidation.start(invalidator, slot);
+      expect(step(invalidator.task, invalidating, invalidation.point).at).toBe('point');
+      const releasing = releasePin(writer.task, writer.engine, pinned!);
+      expect(step(writer.task, releasing).at).toBe('blocked');
+      expect(step(invalidator.task, invalidating).at).toBe('end');
+      expect(step(writer.task, releasing).at).toBe('end');
+      expectBytes(world.read(slot, 0, 20 * B), invalidation.after(bytes));
+      expect(world.finish().errors).toEqual([]);
     });
 
     it(`${name} waits for every kind of fill`, () => {

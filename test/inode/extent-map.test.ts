@@ -122,7 +122,8 @@ class Game {
   /** After a shift an extent of the model may be several. */
   pieceOf(first: number, count: number): number {
     const run = new BlockRun();
-    runBlocking(this.world.task, this.world.map.lookup(this.world.task, WORLD_SLOT, first, run, count));
+    const { world } = this;
+    world.look(() => runBlocking(world.task, world.map.lookup(world.task, WORLD_SLOT, first, run, count)));
     return run.length;
   }
 
@@ -178,10 +179,11 @@ class Game {
     const { random, world, model } = this;
     const max = 1 + random(50);
     const run = new BlockRun();
-    if (!world.map.tryLookup(world.task, WORLD_SLOT, page, run, max)) {
+    world.look(() => {
+      if (world.map.tryLookup(world.task, WORLD_SLOT, page, run, max)) return;
       expect(world.coldness).toBeGreaterThan(0);
       runBlocking(world.task, world.map.lookup(world.task, WORLD_SLOT, page, run, max));
-    }
+    });
     expect(run.length).toBeGreaterThan(0);
     expect(run.length).toBeLessThanOrEqual(max);
     const value = model.pages[page] ?? 0;

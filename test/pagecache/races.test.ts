@@ -120,6 +120,22 @@ describe.each(['find', 'findHit'] as const)('%s finds a page, and before it can 
   });
 });
 
+test('a fill comes to a page that is dropped before it can lock it: it makes a new one', () => {
+  const world = new CacheWorld({ frames: 4 });
+  world.putOnDevice(FILE, 0, 0xaa);
+  const { cache, task } = world;
+  const abandoned = world.run(cache.findOrCreate(task, FILE, 0));
+  cache.unlockPage(task, abandoned);
+  const drop = (): void => world.run(cache.drop(attachThread(world.arena, world.driver), FILE, 0, END));
+  meanwhileAt('or', stateWord(world, abandoned), drop, () => world.run(cache.fill(task, FILE, 0, 1)));
+  const frame = cache.find(FILE, 0);
+  expect(frame).not.toBe(abandoned);
+  expect(world.frames.bytes(frame)[0]).toBe(0xaa);
+  cache.unpin(frame);
+  cache.unpin(abandoned);
+  expect(auditCache(world.arena)).toEqual([]);
+});
+
 describe('the last unpin of a detached page', () => {
   test('meets a pin that came too late: that one frees the frame, once', () => {
     const { world, frame } = onePage();

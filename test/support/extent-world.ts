@@ -15,7 +15,7 @@ import type { Routine } from '#dist/src/routine/effect.js';
 import type { Task } from '#dist/src/routine/task.js';
 import type { Arena } from '#dist/src/sync/arena.js';
 import { Inode } from '#dist/src/sync/layout.js';
-import { acquireExclusive, releaseExclusive } from '#dist/src/sync/rwsem.js';
+import { acquireExclusive, acquireShared, releaseExclusive, releaseShared } from '#dist/src/sync/rwsem.js';
 import { attachThread } from '#dist/src/sync/threads.js';
 import type { Frame, Slot } from '#dist/src/units.js';
 import { makeArena } from './arena.js';
@@ -140,6 +140,17 @@ export class ExtentWorld {
     } finally {
       releaseExclusive(this.task, lock);
       this.endHandle(credits);
+    }
+  }
+
+  /** Looks something up, the map locked. */
+  look<T>(body: () => T): T {
+    const lock = mapLockAt(this.arena, WORLD_SLOT);
+    runBlocking(this.task, acquireShared(this.task, lock));
+    try {
+      return body();
+    } finally {
+      releaseShared(this.task, lock);
     }
   }
 

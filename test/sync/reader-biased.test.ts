@@ -15,6 +15,7 @@ import {
 import { holdsExclusive, initRwsem } from '#dist/src/sync/rwsem.js';
 import { Actor, ManualDriver } from '../support/actor.js';
 import { makeArena } from '../support/arena.js';
+import { meanwhileAt } from '../support/interpose.js';
 
 let arena: Arena;
 let driver: ManualDriver;
@@ -147,6 +148,17 @@ describe('a reader-biased rwsem', () => {
     expect(() => w.fail(new Error('fenced'))).toThrow('fenced');
     expect(isBiased(w.task, lock)).toBe(true);
     endRead(a);
+    expectNothingHeld();
+  });
+
+  test('a reader that publishes itself while the bias goes takes its slot back, and waits', () => {
+    const [r, w] = actors;
+    const slot = r.task.record + Thread.BiasedReads;
+    const enter = (): void => expect(tryAcquireBiasedExclusive(w.task, lock)).toBe(true);
+    // The writer has looked at the slots, and not found this one, when it is written.
+    expect(meanwhileAt('store', slot, enter, () => tryAcquireBiasedShared(r.task, lock))).toBe(false);
+    expect(arena.words[slot]).toBe(0);
+    endWrite(w);
     expectNothingHeld();
   });
 

@@ -1,4 +1,4 @@
-/** Reads and writes of two pages at once: all of the write or nothing of it, where the scheme claims that; and who waits. */
+/** Reads and writes of two pages at once: all of the write or nothing of it, where the scheme claims that; and who waits how long. */
 import type { Scenario, ScenarioOperation } from '../scenario.js';
 import { VICTIM } from './against.js';
 
@@ -38,6 +38,31 @@ export const ATOMICITY: readonly Scenario[] = [
       ...['first', 'second'].map((name) => ({
         name,
         operations: new Array<ScenarioOperation[]>(8).fill([read, drop]).flat(),
+      })),
+    ],
+  },
+  {
+    name: 'passed-punch',
+    family: 'atomicity',
+    description: 'a punch that queues behind one reader while another one comes',
+    files: [{ name: VICTIM, pages: 2 }],
+    threads: [
+      { name: 'puncher', operations: [{ kind: 'punch', file: VICTIM, at: 0, length: 1 }] },
+      { name: 'first', operations: [{ kind: 'read', file: VICTIM, at: 0, length: 1 }] },
+      { name: 'second', operations: [{ kind: 'readahead', file: VICTIM, at: 0, length: 1 }] },
+    ],
+  },
+  {
+    name: 'passed-write',
+    family: 'atomicity',
+    description: 'a write among writers that keep coming',
+    files: [{ name: VICTIM, pages: 2 }],
+    stepMs: 1,
+    threads: [
+      { name: 'writer', operations: [write] },
+      ...['first', 'second'].map((name) => ({
+        name,
+        operations: new Array<ScenarioOperation[]>(6).fill([write, drop]).flat(),
       })),
     ],
   },

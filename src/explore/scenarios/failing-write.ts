@@ -39,6 +39,52 @@ export const FAILING_WRITE: readonly Scenario[] = [
     ],
   },
   {
+    name: 'failing-writeback-drop',
+    family: 'failing-write',
+    description:
+      'writeback that the device refuses, and a thread that wants the page out of the cache and reads it again',
+    files: [{ name: VICTIM, pages: 3, dirty: [1] }],
+    faults: [{ io: 'write', file: VICTIM, page: 1 }],
+    threads: [
+      { name: 'writeback', operations: [{ kind: 'writeback', file: VICTIM }] },
+      {
+        name: 'dropper',
+        operations: [
+          { kind: 'dontneed', file: VICTIM, at: 1, length: 1 },
+          { kind: 'read', file: VICTIM, at: 1, length: 1 },
+        ],
+      },
+    ],
+  },
+  {
+    name: 'failing-writeback-delayed',
+    family: 'failing-write',
+    description: 'writeback of a page without a block that the device refuses, and a read of the page',
+    files: [{ name: VICTIM, pages: 2 }],
+    faults: [{ io: 'write', file: VICTIM, page: 2 }],
+    threads: [
+      {
+        name: 'writer',
+        operations: [
+          { kind: 'write', file: VICTIM, at: 2, length: 1 },
+          { kind: 'writeback', file: VICTIM },
+        ],
+      },
+      { name: 'reader', operations: [{ kind: 'read', file: VICTIM, at: 1, length: 2 }] },
+    ],
+  },
+  {
+    name: 'failing-write-extend',
+    family: 'failing-write',
+    description: 'a write that would make the file longer and whose page cannot be read, and a read of the end',
+    files: [{ name: VICTIM, pages: 1.5 }],
+    faults: [{ io: 'read', file: VICTIM, page: 1 }],
+    threads: [
+      { name: 'writer', operations: [{ kind: 'write', file: VICTIM, at: 1.25, length: 0.5 }] },
+      { name: 'reader', operations: [{ kind: 'read', file: VICTIM, at: 1, length: 1 }] },
+    ],
+  },
+  {
     name: 'failing-fill-fault',
     family: 'failing-write',
     description: 'a page that two threads want and that cannot be read at first',

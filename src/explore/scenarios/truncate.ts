@@ -12,4 +12,28 @@ export const TRUNCATE: readonly Scenario[] = [
     { kind: 'truncate', file: VICTIM, to: 1 },
     { kind: 'truncate', file: VICTIM, to: 3 },
   ]),
+  {
+    name: 'shorten-two-writes',
+    family: 'truncate',
+    description: 'a truncation meets two writes behind the new end, which then make the file longer again',
+    files: [{ name: VICTIM, pages: 5 }],
+    threads: [
+      { name: 'truncater', operations: [{ kind: 'truncate', file: VICTIM, to: 1 }] },
+      { name: 'first', operations: [{ kind: 'write', file: VICTIM, at: 2.25, length: 0.25 }] },
+      { name: 'second', operations: [{ kind: 'write', file: VICTIM, at: 4.25, length: 0.25 }] },
+    ],
+  },
+  {
+    name: 'two-truncations',
+    family: 'truncate',
+    description: 'truncations of two files, which are recorded in the same list',
+    files: [
+      { name: VICTIM, pages: 3 },
+      { name: 'other', pages: 3 },
+    ],
+    threads: [VICTIM, 'other'].map((file) => ({
+      name: `${file}-truncater`,
+      operations: [{ kind: 'truncate', file, to: 1 }],
+    })),
+  },
 ];
