@@ -3,10 +3,11 @@
 // were. Options: --seed N, --images N (per bug and kind of workload, default 6000), --only TEXT,… (parts of bugs' names), --dry
 // (only sees whether each can still be planted).
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { editedFiles, plant } from './edited-files.mjs';
 
 const ROOT = new URL('..', import.meta.url).pathname;
 const { values: options } = parseArgs({
@@ -230,31 +231,9 @@ function lookInProcess(copy) {
   return JSON.parse(child.stdout);
 }
 
-function expectOnce(code, file, pattern) {
-  const hits = code.match(new RegExp(pattern, 'g'))?.length ?? 0;
-  if (hits !== 1)
-    throw new Error(`${file}: ${pattern} is there ${hits} times, not once; bring the planted bug up to date`);
-}
-
 function dry() {
-  for (const { edits } of BUGS) {
-    for (const [file, pattern] of edits) expectOnce(readFileSync(join(ROOT, 'dist/src', file), 'utf8'), file, pattern);
-  }
+  for (const { edits } of BUGS) editedFiles(join(ROOT, 'dist/src'), edits);
   console.log(`${BUGS.length} bugs can be planted`);
-}
-
-function plant(copy, edits) {
-  const before = new Map();
-  for (const [file, pattern, replacement] of edits) {
-    const path = join(copy, 'dist/src', file);
-    const code = readFileSync(path, 'utf8');
-    if (!before.has(path)) before.set(path, code);
-    expectOnce(code, file, pattern);
-    writeFileSync(path, code.replace(pattern, replacement));
-  }
-  return () => {
-    for (const [path, code] of before) writeFileSync(path, code);
-  };
 }
 
 function main() {
@@ -270,7 +249,7 @@ function main() {
     console.log(`as it is: ${clean.found === null ? `nothing found in ${clean.images} images` : clean.found}`);
     if (clean.found !== null) return 1;
     for (const { name, edits } of bugs) {
-      const restore = plant(copy, edits);
+      const restore = plant(join(copy, 'dist/src'), edits);
       const { found, by, images } = lookInProcess(copy);
       restore();
       if (found === null) missed += 1;
