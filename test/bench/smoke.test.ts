@@ -23,7 +23,7 @@ interface Document {
 
 test('bench: a mixed job with verify and storms', async () => {
   const { code, stdout, stderr } = await run(
-    ...['bench', '--rw=randrw', '--bs=8k', '--size=16m', '--numjobs=3', '--runtime=1', '--verify=crc32c'],
+    ...['bench', '--rw=randrw', '--bs=8k', '--size=16m', '--numjobs=3', '--runtime=0.5', '--verify=crc32c'],
     ...['--random_distribution=zipf:1.2', '--punch=50/s', '--truncate=20/s', '--willneed=50/s', '--json'],
   );
   expect({ code, stderr: stderr.replace(/^(?!emmental:).*\n/gm, '') }).toEqual({ code: 0, stderr: '' });
@@ -68,7 +68,7 @@ test('bench: a job file, on a device of its own, whose files it leaves alone', a
 
 test('compare: interleaved runs, a table and a verdict', async () => {
   const { code, stdout, stderr } = await run(
-    ...['compare', '--readers=2', '--writers=2', '--bs=8k', '--size=16m', '--runtime=0.5', '--repeats=2'],
+    ...['compare', '--readers=2', '--writers=2', '--bs=8k', '--size=16m', '--runtime=0.3', '--repeats=2'],
   );
   expect(code).toBe(0);
   const text = stdout.toString();

@@ -141,5 +141,5 @@ conformance(
       }
     });
   },
-  { sizeBytes: 12 * MIB },
+  { sizeBytes: 12 * MIB, isBesideLocks: true },
 );

@@ -10,7 +10,7 @@ import { copyFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { rolldown } from 'rolldown';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { openHostDevice } from '#dist/src/device/host-device.js';
 import { judge, type SeenFile } from '#dist/src/explore/crash-judge.js';
@@ -22,6 +22,7 @@ import { BlockContents } from '#dist/src/explore/power-cut-contents.js';
 import { checkStore, createStore } from '#dist/src/index.js';
 import { mount, unmount } from '#dist/src/store/mount.js';
 import { SyncStore } from '#dist/src/store/sync-store.js';
+import { bundledThread } from '../support/bundled-thread.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { firstFileOf, isBackground, prefixOf, seedOf, seenFiles } from './kill-shared.mjs';
 
@@ -38,22 +39,10 @@ interface Announced {
   isEnd: boolean;
 }
 
-/**
- * The threads' script as one file, beside the compiled code, whose modules it has in it: a process with several threads that lives
- * for a moment spends most of it on loading them one by one.
- */
-async function bundleThread(): Promise<string> {
-  const input = new URL('./kill-thread.mjs', import.meta.url).pathname;
-  const file = new URL('../../dist/test/kill-thread.mjs', import.meta.url).pathname;
-  const bundle = await rolldown({ input, external: /^[^./]/, platform: 'node' });
-  await bundle.write({ file });
-  return file;
-}
-
 /** Lets the process live for a while after the first announcement of each thread; returns all that it announced. */
-async function killed(path: string, thread: string, round: number): Promise<Announced[]> {
-  const args = [path, thread, SEED, THREADS, round].map(String);
-  const script = new URL('./kill-child.mjs', import.meta.url).pathname;
+async function killed(path: string, round: number): Promise<Announced[]> {
+  const args = [path, SEED, THREADS, round].map(String);
+  const script = fileURLToPath(bundledThread('kill-child'));
   const child: ChildProcess = spawn(process.execPath, [script, ...args], {
     stdio: ['ignore', 'inherit', 'pipe', 'pipe'],
   });
@@ -112,13 +101,12 @@ describe('a process that is killed', () => {
       const directory = temporaryDirectory(true);
       const path = join(directory, 'kill.img');
       await createStore(path, { sizeBytes: SIZE_BYTES });
-      const thread = await bundleThread();
       const contents = new BlockContents(4096);
       let files = new Map<string, SeenFile>();
       let operations = 0;
       for (let round = 0; round < ROUNDS; round++) {
         const before = files;
-        const announced = await killed(path, thread, round);
+        const announced = await killed(path, round);
         copyFileSync(path, `${path}.killed`);
         const models = Array.from({ length: THREADS }, (_, thread) => {
           const own = new Map([...before].filter(([name]) => name.startsWith(prefixOf(thread))));

@@ -1,5 +1,5 @@
 /**
- * Bundles the scripts of the tests' threads into dist/test/, once for each run of the tests, before the first of them: a
+ * Bundles the scripts of the tests' threads, and of the process that a test kills again and again, into dist/test/, once for each run of the tests, before the first of them: a
  * thread that loads the engine as two hundred files takes longer to start than most tests take to run.
  */
 import { rmSync } from 'node:fs';
@@ -9,6 +9,8 @@ import type { TestProject } from 'vitest/node';
 
 const SCRIPTS = [
   'allocator/alloc-jobs',
+  'crash/kill-child',
+  'crash/kill-thread',
   'crash/record-thread',
   'crash/recorder',
   'inode/size-jobs',
