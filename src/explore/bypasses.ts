@@ -11,7 +11,7 @@
  *     (Not so under the policy `reader-preferring`, which says that writers may starve.)
  *  3. two-state: the other side has one turn at most before the sleeper's, so that each thread passes once.
  *  4. All of these, and reader-biased, whose readers pass while the bias lasts: BYPASSES_MAX passes, exclusive ones counted by
- *     the lock itself. That is far above what a scenario of a few operations reaches by honest means, and below what a loop
+ *     the lock itself while the queue's head sleeps too. That is far above what a scenario of a few operations reaches by honest means, and below what a loop
  *     reaches.
  *
  * A shared hold that begins and ends within one step is not seen.
@@ -21,7 +21,7 @@ import { RANGES_MAX, Range, Rwsem, Thread } from '../sync/layout.js';
 import { LockMode, LockRank } from '../sync/lockdep.js';
 import { findRange } from '../sync/ranges.js';
 import { HANDOFF_MS } from '../sync/rwsem.js';
-import { RwsemPolicy } from '../sync/rwsem-policy.js';
+import { RwsemPolicy, RwsemState } from '../sync/rwsem-policy.js';
 import { type LogicalThread, ThreadState } from './logical-thread.js';
 import { ScheduleFailed } from './verdict.js';
 import type { World } from './world.js';
@@ -84,7 +84,8 @@ function notePasses(
     if (other === stepped || other.state !== ThreadState.Asleep || other.queue !== lock) continue;
     if (other.queuedAt >= since) continue;
     const most = passesMax(world, threads, stepped, other, lock, mode, hasQueued);
-    if (++other.passes > most) accuse(other, `${stepped.name} was the last to pass it`);
+    if (most !== Number.POSITIVE_INFINITY && ++other.passes > most)
+      accuse(other, `${stepped.name} was the last to pass it`);
   }
 }
 
@@ -134,8 +135,9 @@ function overlap(a: LogicalThread, b: LogicalThread, lock: number, modeA: LockMo
 
 function countWriters(words: Int32Array, thread: LogicalThread): void {
   const generation = words[thread.queue + Rwsem.Generation];
-  // Who was woken and is not given the processor is starved by the schedule, not by the lock.
-  if (thread.state === ThreadState.Asleep) thread.passes += generation - thread.generation;
+  // A head that was woken and is not given the processor is starved by the schedule, not by the lock, and who is behind it too.
+  const isHeadAwake = (words[thread.queue + Rwsem.State] & RwsemState.Kicked) !== 0;
+  if (thread.state === ThreadState.Asleep && !isHeadAwake) thread.passes += generation - thread.generation;
   thread.generation = generation;
   if (thread.passes > BYPASSES_MAX) accuse(thread, 'by writers');
 }
