@@ -3,9 +3,9 @@
  * of a comparison pay for the device alone.
  */
 import { closeSync, constants, fsyncSync, openSync, writeSync } from 'node:fs';
-import { createStore, type OpenOptions, openStore, type Store } from '../../src/index.js';
-import { attachStore, type SyncStore } from '../../src/worker.js';
-import { alignedMemory } from '../micro/fixture.js';
+import { createStore, type OpenOptions, type Store } from '../../src/index.js';
+import type { SyncStore } from '../../src/worker.js';
+import { alignedMemory, openWith } from '../micro/fixture.js';
 
 const MIB = 1024 * 1024;
 
@@ -34,15 +34,5 @@ export async function withPreallocatedStore<T>(
 ): Promise<T> {
   closeSync(preallocate(path, sizeBytes));
   await createStore(path, { overwrite: true, ...(journalBytes !== undefined && { journalBytes }) });
-  const store = await openStore(path, open);
-  try {
-    const sync = attachStore(store.handle);
-    try {
-      return await use(store, sync);
-    } finally {
-      sync.close();
-    }
-  } finally {
-    await store.close();
-  }
+  return openWith(path, open, use);
 }

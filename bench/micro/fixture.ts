@@ -41,6 +41,15 @@ export async function withStore<T>(
   use: (store: Store, sync: SyncStore) => Promise<T>,
 ): Promise<T> {
   await createStore(path, { sizeBytes });
+  return openWith(path, options, use);
+}
+
+/** Opens a store for the length of `use`, on its thread through both interfaces. */
+export async function openWith<T>(
+  path: string,
+  options: OpenOptions,
+  use: (store: Store, sync: SyncStore) => Promise<T>,
+): Promise<T> {
   const store = await openStore(path, options);
   try {
     const sync = attachStore(store.handle);

@@ -4,13 +4,13 @@
  */
 import { describe, expect, it } from 'vitest';
 import { MemoryDevice } from '#dist/src/device/memory-device.js';
-import { StoreError } from '#dist/src/errors.js';
 import { SuperblockAt, sealSuperblock, VERSION_MAJOR, VERSION_MINOR } from '#dist/src/format/superblock.js';
 import { Findings } from '#dist/src/store/check/findings.js';
 import { loadImage } from '#dist/src/store/check/superblock-check.js';
 import { checkDevice } from '#dist/src/store/check.js';
 import type { StoreHandle } from '#dist/src/store/session.js';
 import { expectBytes, pattern } from '../support/bytes.js';
+import { failureOf } from '../support/expect-code.js';
 import { type InMemory, type InMemoryOptions, inMemory } from '../support/in-memory.js';
 import { seededRandom } from '../support/random.js';
 
@@ -26,16 +26,6 @@ function open(device: MemoryDevice, options: InMemoryOptions = {}): InMemory {
   const mounted = inMemory(device, { frames: 64, verify: false, ...(memory && { memory }), ...options });
   memory = mounted.session.handle;
   return mounted;
-}
-
-function failureOf(call: () => void): StoreError | null {
-  try {
-    call();
-    return null;
-  } catch (error) {
-    if (error instanceof StoreError) return error;
-    throw error;
-  }
 }
 
 /** File i, as it was synced; 'a' to 'f', in so many transactions. */

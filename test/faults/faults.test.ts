@@ -6,11 +6,12 @@
  */
 import { describe, expect, it } from 'vitest';
 import { MemoryDevice } from '#dist/src/device/memory-device.js';
-import { StoreError } from '#dist/src/errors.js';
+import type { StoreError } from '#dist/src/errors.js';
 import { Findings } from '#dist/src/store/check/findings.js';
 import { loadImage } from '#dist/src/store/check/superblock-check.js';
 import { checkDevice } from '#dist/src/store/check.js';
 import type { StoreHandle } from '#dist/src/store/session.js';
+import { failureOf } from '../support/expect-code.js';
 import { type InMemory, type InMemoryOptions, inMemory } from '../support/in-memory.js';
 import { type Fault, FaultyDevice, type Step } from './faulty-device.js';
 import type { Ledger } from './ledger.js';
@@ -42,17 +43,6 @@ function workloadOn({ store, session }: InMemory): Workload {
     () => journal.failed,
     () => session.run('checkpoint', journal.checkpoint(session.task)),
   );
-}
-
-/** What `call` throws of a store's errors, or null. */
-function failureOf(call: () => void): StoreError | null {
-  try {
-    call();
-    return null;
-  } catch (error) {
-    if (error instanceof StoreError) return error;
-    throw error;
-  }
 }
 
 /** What the device holds now, as a new session finds it. */

@@ -2,14 +2,19 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { MemoryDevice } from '#dist/src/device/memory-device.js';
-import { BlockKind } from '#dist/src/format/block-header.js';
 import { leastJournalBlocks } from '#dist/src/format/geometry.js';
 import { checkStore, createStore, openStore } from '#dist/src/index.js';
-import type { Routine } from '#dist/src/routine/effect.js';
-import type { Task } from '#dist/src/routine/task.js';
 import { formatDevice } from '#dist/src/store/format-store.js';
 import { Count, sumStatistics } from '#dist/src/sync/statistics.js';
-import { type AllocWorld, BLOCK_BYTES, inHandle, makeAllocWorld, readBlock } from '../support/alloc-world.js';
+import {
+  type AllocWorld,
+  addBlock,
+  BLOCK_BYTES,
+  inHandle,
+  makeAllocWorld,
+  readBlock,
+  setMark,
+} from '../support/alloc-world.js';
 import { Scheduler } from '../support/scheduler.js';
 import { temporaryDirectory } from '../support/temporary.js';
 
@@ -36,24 +41,11 @@ function smallWorld(): { device: MemoryDevice; world: AllocWorld } {
   return { device, world: makeAllocWorld(device, { frames: 512, threads: THREADS + 1 }) };
 }
 
-function* addBlock(world: AllocWorld, task: Task): Routine<number> {
-  const block = yield* world.allocator.allocateMetadata(task, 600);
-  world.metadata.put(yield* world.metadata.create(task, block, BlockKind.Inodes, 7));
-  return block;
-}
-
-function* setMark(world: AllocWorld, task: Task, block: number, mark: number): Routine<void> {
-  const frame = yield* world.metadata.get(task, block, BlockKind.Inodes);
-  world.frames.bytes(frame)[100] = mark;
-  world.journal.dirty(task, frame);
-  world.metadata.put(frame);
-}
-
 test('handles wait for room under random schedules, nobody for ever, and what they did is in the log or in place', () => {
   for (let seed = 1; seed <= SEEDS; seed++) {
     const { device, world } = smallWorld();
     const owned = Array.from({ length: THREADS }, () =>
-      Array.from({ length: BLOCKS_A_THREAD }, () => world.inHandle(4, () => addBlock(world, world.task))),
+      Array.from({ length: BLOCKS_A_THREAD }, () => world.inHandle(4, () => addBlock(world, world.task, 0, 600))),
     );
     world.run(world.journal.commit(world.task));
     let state = seed;

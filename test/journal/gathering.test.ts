@@ -1,11 +1,16 @@
 /** Callers that commit in a loop share their commits; one who commits alone waits for nobody. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { MemoryDevice } from '#dist/src/device/memory-device.js';
-import { BlockKind } from '#dist/src/format/block-header.js';
-import type { Routine } from '#dist/src/routine/effect.js';
-import type { Task } from '#dist/src/routine/task.js';
 import { Count, sumStatistics } from '#dist/src/sync/statistics.js';
-import { type AllocWorld, BLOCK_BYTES, formatForTest, inHandle, makeAllocWorld } from '../support/alloc-world.js';
+import {
+  type AllocWorld,
+  addBlock,
+  BLOCK_BYTES,
+  formatForTest,
+  inHandle,
+  makeAllocWorld,
+  setMark,
+} from '../support/alloc-world.js';
 import { Scheduler } from '../support/scheduler.js';
 
 const CALLERS = 4;
@@ -20,22 +25,9 @@ beforeEach(() => {
   device = new MemoryDevice(2048 * BLOCK_BYTES);
   formatForTest(device, 512);
   world = makeAllocWorld(device);
-  blocks = Array.from({ length: CALLERS }, () => world.inHandle(4, () => addBlock(world.task)));
+  blocks = Array.from({ length: CALLERS }, () => world.inHandle(4, () => addBlock(world, world.task)));
   world.run(world.journal.commit(world.task));
 });
-
-function* addBlock(task: Task): Routine<number> {
-  const block = yield* world.allocator.allocateMetadata(task, 100);
-  world.metadata.put(yield* world.metadata.create(task, block, BlockKind.Inodes, 7));
-  return block;
-}
-
-function* change(task: Task, block: number, mark: number): Routine<void> {
-  const frame = yield* world.metadata.get(task, block, BlockKind.Inodes);
-  world.frames.bytes(frame)[100] = mark;
-  world.journal.dirty(task, frame);
-  world.metadata.put(frame);
-}
 
 /** Threads that commit over and over, on a device whose flushes take their time. */
 function loop(callers: number, rounds: number): Scheduler {
@@ -50,7 +42,7 @@ function loop(callers: number, rounds: number): Scheduler {
   for (let i = 0; i < callers; i++) {
     scheduler.spawn(`caller ${i}`, function* (task) {
       for (let round = 0; round < rounds; round++) {
-        yield* inHandle(world, task, 2, () => change(task, blocks[i], round));
+        yield* inHandle(world, task, 2, () => setMark(world, task, blocks[i], round));
         yield* world.journal.commit(task);
       }
     });

@@ -4,17 +4,17 @@ import { MemoryDevice } from '#dist/src/device/memory-device.js';
 import { StoreError } from '#dist/src/errors.js';
 import { BlockKind, HeaderAt, verifyBlock } from '#dist/src/format/block-header.js';
 import { DiskState } from '#dist/src/format/superblock.js';
-import type { Routine } from '#dist/src/routine/effect.js';
-import type { Task } from '#dist/src/routine/task.js';
 import { Header, Journal as Word } from '#dist/src/sync/layout.js';
 import { Count, sumStatistics } from '#dist/src/sync/statistics.js';
 import {
   type AllocWorld,
+  addBlock,
   BLOCK_BYTES,
   formatForTest,
   inHandle,
   makeAllocWorld,
   readBlock,
+  setMark,
   superblockOn,
 } from '../support/alloc-world.js';
 import { Scheduler } from '../support/scheduler.js';
@@ -28,24 +28,8 @@ beforeEach(() => {
   world = makeAllocWorld(device);
 });
 
-/** A new metadata block with `mark` in its body; inside a handle. */
-function* addBlock(task: Task, mark: number): Routine<number> {
-  const block = yield* world.allocator.allocateMetadata(task, 100);
-  const frame = yield* world.metadata.create(task, block, BlockKind.Inodes, 7);
-  world.frames.bytes(frame)[100] = mark;
-  world.metadata.put(frame);
-  return block;
-}
-
-function* setMark(task: Task, block: number, mark: number): Routine<void> {
-  const frame = yield* world.metadata.get(task, block, BlockKind.Inodes);
-  world.frames.bytes(frame)[100] = mark;
-  world.journal.dirty(task, frame);
-  world.metadata.put(frame);
-}
-
 function addCommitted(mark: number): number {
-  const block = world.inHandle(4, () => addBlock(world.task, mark));
+  const block = world.inHandle(4, () => addBlock(world, world.task, mark));
   world.run(world.journal.commit(world.task));
   return block;
 }
@@ -60,7 +44,7 @@ const dirtyBlocks = (): number => world.arena.words[Header.MetadataDirty];
 describe('a commit', () => {
   test('writes what handles changed, sealed, and the counters', () => {
     const before = superblockOn(device, 0);
-    const block = world.inHandle(4, () => addBlock(world.task, 42));
+    const block = world.inHandle(4, () => addBlock(world, world.task, 42));
     expect(markOn(block)).toBe(0);
     expect(superblockOn(device, 0).blocksFree).toBe(before.blocksFree);
     world.run(world.journal.commit(world.task));
@@ -109,7 +93,7 @@ describe('a commit', () => {
 
   test('does not write a block freed in the same transaction', () => {
     const block = world.inHandle(8, function* () {
-      const added = yield* addBlock(world.task, 77);
+      const added = yield* addBlock(world, world.task, 77);
       yield* world.metadata.forget(world.task, added);
       yield* world.allocator.free(world.task, added, 1);
       return added;
@@ -121,7 +105,7 @@ describe('a commit', () => {
 
   test('writes to the log at once, and a checkpoint writes neighbouring blocks together', () => {
     world.inHandle(16, function* () {
-      for (let i = 0; i < 8; i++) yield* addBlock(world.task, i);
+      for (let i = 0; i < 8; i++) yield* addBlock(world, world.task, i);
     });
     const lengths: number[] = [];
     device.onWrite = (_position, length) => {
@@ -146,14 +130,14 @@ describe('concurrent commits', () => {
     scheduler.spawn('open', function* (task) {
       yield* inHandle(world, task, 2, function* () {
         yield task.point('writeback:mapped');
-        yield* setMark(task, block, 2);
+        yield* setMark(world, task, block, 2);
       });
     });
     scheduler.run();
     scheduler.spawn('commit', (task) => world.journal.commit(task));
     scheduler.run();
     scheduler.spawn('late', function* (task) {
-      yield* inHandle(world, task, 2, () => setMark(task, block, 3));
+      yield* inHandle(world, task, 2, () => setMark(world, task, block, 3));
       order.push('late');
     });
     // Nothing was dirtied yet, so the commit has nothing to wait for.
@@ -163,7 +147,7 @@ describe('concurrent commits', () => {
     scheduler.spawn('commit again', (task) => world.journal.commit(task));
     expect(scheduler.run()).toEqual({ open: 'writeback:mapped', 'commit again': 'asleep' });
     scheduler.spawn('later', function* (task) {
-      yield* inHandle(world, task, 2, () => setMark(task, block, 4));
+      yield* inHandle(world, task, 2, () => setMark(world, task, block, 4));
       order.push('later');
     });
     expect(scheduler.run()).toEqual({ open: 'writeback:mapped', 'commit again': 'asleep', later: 'asleep' });
@@ -187,7 +171,7 @@ describe('concurrent commits', () => {
     scheduler.held.add('journal:stopped').add('writeback:mapped');
     for (let i = 0; i < 5; i++) {
       scheduler.spawn(`caller ${i}`, function* (task) {
-        yield* inHandle(world, task, 2, () => setMark(task, block, 10 + i));
+        yield* inHandle(world, task, 2, () => setMark(world, task, block, 10 + i));
         yield task.point('writeback:mapped');
         yield* world.journal.commit(task);
       });
@@ -203,7 +187,7 @@ describe('concurrent commits', () => {
 
   test('a caller whose data came after the flush began waits for another flush', () => {
     const block = addCommitted(1);
-    world.inHandle(2, () => setMark(world.task, block, 2));
+    world.inHandle(2, () => setMark(world, world.task, block, 2));
     const scheduler = new Scheduler(world.arena);
     let flushes = 0;
     let sawData = -1;
@@ -241,7 +225,7 @@ describe('concurrent commits', () => {
       for (const [i, block] of blocks.entries()) {
         scheduler.spawn(`fiber ${i}`, function* (task) {
           for (let mark = 10; mark < 16; mark++) {
-            yield* inHandle(world, task, 2, () => setMark(task, block, mark));
+            yield* inHandle(world, task, 2, () => setMark(world, task, block, mark));
             if ((mark + i) % 3 === 0) continue;
             yield* world.journal.commit(task);
             expect(markOn(block), `seed ${seed}`).toBe(mark);
@@ -276,11 +260,11 @@ describe('ordered data', () => {
   test('are flushed before the transaction that maps them is in the log, and only then', () => {
     const block = addCommitted(1);
     const done = record();
-    world.inHandle(2, () => setMark(world.task, block, 2));
+    world.inHandle(2, () => setMark(world, world.task, block, 2));
     world.run(world.journal.commit(world.task));
     expect(done.splice(0)).toEqual(['log', 'flush']);
     world.inHandle(2, function* () {
-      yield* setMark(world.task, block, 3);
+      yield* setMark(world, world.task, block, 3);
       world.journal.orderData(world.task);
     });
     world.run(world.journal.commit(world.task));
@@ -291,7 +275,7 @@ describe('ordered data', () => {
   test('are flushed although the next transaction orders data while this one commits', () => {
     const block = addCommitted(1);
     world.inHandle(2, function* () {
-      yield* setMark(world.task, block, 2);
+      yield* setMark(world, world.task, block, 2);
       world.journal.orderData(world.task);
     });
     const done = record();
@@ -301,7 +285,7 @@ describe('ordered data', () => {
     expect(scheduler.run()).toEqual({ commit: 'journal:snapshot' });
     scheduler.spawn('next', (task) =>
       inHandle(world, task, 2, function* () {
-        yield* setMark(task, block, 3);
+        yield* setMark(world, task, block, 3);
         world.journal.orderData(task);
       }),
     );
@@ -318,7 +302,7 @@ describe('credits', () => {
   test('a transaction that would outgrow the buffer is committed first', () => {
     const { capacity } = world.journal;
     const before = commits();
-    for (let i = 0; i < capacity; i++) world.inHandle(3, () => addBlock(world.task, i & 0xff));
+    for (let i = 0; i < capacity; i++) world.inHandle(3, () => addBlock(world, world.task, i & 0xff));
     expect(commits()).toBeGreaterThan(before);
     expect(dirtyBlocks()).toBeLessThanOrEqual(capacity);
   });
@@ -345,8 +329,8 @@ describe('credits', () => {
 
   test('so is dirtying more than asked for, or without a handle', () => {
     const block = addCommitted(1);
-    expect(() => world.inHandle(1, () => addBlock(world.task, 1))).toThrow(/1 credits/);
-    expect(() => world.run(setMark(world.task, block, 2))).toThrow(/outside a transaction/);
+    expect(() => world.inHandle(1, () => addBlock(world, world.task, 1))).toThrow(/1 credits/);
+    expect(() => world.run(setMark(world, world.task, block, 2))).toThrow(/outside a transaction/);
   });
 
   test('a nested handle is the outer one', () => {
@@ -362,7 +346,7 @@ describe('credits', () => {
     const { arena, journal, task } = world;
     const work = arena.words[Header.WritebackWork];
     expect(journal.isWanted).toBe(false);
-    for (let i = 0; i < 40; i++) world.inHandle(3, () => addBlock(task, i));
+    for (let i = 0; i < 40; i++) world.inHandle(3, () => addBlock(world, task, i));
     expect(journal.isWanted).toBe(true);
     expect(arena.words[Header.WritebackWork]).toBe(work + 1);
     world.run(journal.commit(task));
@@ -373,7 +357,7 @@ describe('credits', () => {
 describe('a failed commit', () => {
   test.each(['write', 'flush'])('of a %s stops the journal and leaves the store readable', (kind) => {
     const block = addCommitted(1);
-    world.inHandle(2, () => setMark(world.task, block, 2));
+    world.inHandle(2, () => setMark(world, world.task, block, 2));
     const dirty = dirtyBlocks();
     const fail = (): never => {
       throw new StoreError('EIO', { syscall: kind });
@@ -401,7 +385,7 @@ describe('a failed commit', () => {
     scheduler.held.add('journal:snapshot');
     for (let i = 0; i < 3; i++) {
       scheduler.spawn(`caller ${i}`, function* (task) {
-        if (i === 0) yield* inHandle(world, task, 2, () => setMark(task, block, 2));
+        if (i === 0) yield* inHandle(world, task, 2, () => setMark(world, task, block, 2));
         yield* world.journal.commit(task);
       });
     }

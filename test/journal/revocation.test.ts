@@ -1,11 +1,9 @@
 /** A block that was metadata and is somebody's data now: what the log still holds of it must not come back. */
 import { beforeEach, expect, test } from 'vitest';
 import { MemoryDevice } from '#dist/src/device/memory-device.js';
-import { BlockKind } from '#dist/src/format/block-header.js';
-import type { Routine } from '#dist/src/routine/effect.js';
-import type { Task } from '#dist/src/routine/task.js';
 import {
   type AllocWorld,
+  addBlock,
   BLOCK_BYTES,
   formatForTest,
   makeAllocWorld,
@@ -24,17 +22,9 @@ beforeEach(() => {
   world = makeAllocWorld(device);
 });
 
-function* addBlock(task: Task, mark: number): Routine<number> {
-  const block = yield* world.allocator.allocateMetadata(task, 100);
-  const frame = yield* world.metadata.create(task, block, BlockKind.Inodes, 7);
-  world.frames.bytes(frame)[100] = mark;
-  world.metadata.put(frame);
-  return block;
-}
-
 /** A metadata block whose image is in the log, freed by a later transaction that is durable; then written over with data. */
 function freedAndReused(): number {
-  const block = world.inHandle(4, () => addBlock(world.task, 1));
+  const block = world.inHandle(4, () => addBlock(world, world.task, 1));
   world.run(world.journal.commit(world.task));
   world.inHandle(8, function* () {
     yield* world.metadata.forget(world.task, block);
@@ -63,7 +53,7 @@ test('so does a checkpoint, and recovery after it', () => {
 
 test('a block that is metadata again gets its new image', () => {
   const block = freedAndReused();
-  const again = world.inHandle(4, () => addBlock(world.task, 2));
+  const again = world.inHandle(4, () => addBlock(world, world.task, 2));
   expect(again).toBe(block);
   world.run(world.journal.commit(world.task));
   expect(readBlock(device, block)[100]).toBe(2);

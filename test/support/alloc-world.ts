@@ -153,3 +153,20 @@ export function usableBlocks(geometry: Geometry): number {
   for (let group = 0; group < geometry.groups; group++) usable -= fixedBlocksOf(geometry, group);
   return usable;
 }
+
+/** Inside a handle: a new metadata block with `mark` in its body, near `goal`. */
+export function* addBlock(world: AllocWorld, task: Task, mark = 0, goal = 100): Routine<number> {
+  const block = yield* world.allocator.allocateMetadata(task, goal);
+  const frame = yield* world.metadata.create(task, block, BlockKind.Inodes, 7);
+  world.frames.bytes(frame)[100] = mark;
+  world.metadata.put(frame);
+  return block;
+}
+
+/** Inside a handle: changes the mark. */
+export function* setMark(world: AllocWorld, task: Task, block: number, mark: number): Routine<void> {
+  const frame = yield* world.metadata.get(task, block, BlockKind.Inodes);
+  world.frames.bytes(frame)[100] = mark;
+  world.journal.dirty(task, frame);
+  world.metadata.put(frame);
+}

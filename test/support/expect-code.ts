@@ -49,3 +49,14 @@ function expectSystemError(error: Failure): void {
   expect(error.message).toMatch(new RegExp(`^${error.code}: `));
   expect(error.syscall, error.message).toBeTypeOf('string');
 }
+
+/** What the call throws of a store's errors, or null; other errors go on. */
+export function failureOf(call: () => void): StoreError | null {
+  try {
+    call();
+    return null;
+  } catch (error) {
+    if (error instanceof StoreError) return error;
+    throw error;
+  }
+}
