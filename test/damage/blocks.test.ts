@@ -5,14 +5,11 @@
 import { describe, expect, it } from 'vitest';
 import { MemoryDevice } from '#dist/src/device/memory-device.js';
 import { checkDevice } from '#dist/src/store/check.js';
-import { seededRandom } from '../support/random.js';
 import { type Damage, examine, repairAndVerify } from './examine.js';
+import { FLIPS, flipsOf, PART, SEED } from './flips.js';
 import { Mounted } from './mounted.js';
 import { Specimen } from './specimen.js';
 
-/** 'all': every byte of every metadata block; else so many bytes of each block. */
-const FLIPS = process.env['EMMENTAL_DAMAGE_FLIPS'] ?? '10';
-const SEED = Number(process.env['EMMENTAL_DAMAGE_SEED'] ?? Math.floor(Math.random() * 2 ** 30));
 /** One flip in so many is repaired too. */
 const REPAIRED = 10;
 /** And one pair of swapped blocks. */
@@ -47,32 +44,29 @@ for (const { blockBytes, dataChecksums } of STORES) {
     });
 
     it(`a flipped byte is found and named, ${FLIPS} of each block, seed ${SEED}`, { timeout: 7_200_000 }, () => {
-      const random = seededRandom(SEED);
-      let flips = 0;
-      for (const block of metadata) {
-        const used = specimen.kinds.get(block) === 'superblock' ? SUPERBLOCK_BYTES : blockBytes;
-        const count = FLIPS === 'all' ? used : Math.min(used, Number(FLIPS));
-        for (let i = 0; i < count; i++) {
-          const at = FLIPS === 'all' ? i : Math.floor(random() * used);
-          const device = specimen.device.clone();
-          const bytes = specimen.read(device, block);
-          bytes[at] ^= 1 << Math.floor(random() * 8);
-          device.write([bytes], block * blockBytes);
-          const damage = damageOf(`seed ${SEED}: block ${block} (${specimen.kinds.get(block)}), byte ${at}`, block);
-          damage.readsOnly = flips % REPAIRED !== 0;
-          const { check, errors } = examine(specimen, device, damage);
-          expect(check.clean, damage.what).toBe(false);
-          expect(
-            check.errors.some((error) => error.block === block),
-            damage.what,
-          ).toBe(true);
-          for (const { message } of errors)
-            expect(message, damage.what).toMatch(new RegExp(`block ${block}\\b|no Emmental store`));
-          if (flips % REPAIRED === 0) expect(repairAndVerify(specimen, device, damage), damage.what).not.toBeNull();
-          flips += 1;
-        }
+      const used = (block: number): number =>
+        specimen.kinds.get(block) === 'superblock' ? SUPERBLOCK_BYTES : blockBytes;
+      const flips = flipsOf(metadata, used);
+      for (const [i, { block, at, mask }] of flips.entries()) {
+        const device = specimen.device.clone();
+        const bytes = specimen.read(device, block);
+        bytes[at] ^= mask;
+        device.write([bytes], block * blockBytes);
+        const damage = damageOf(`seed ${SEED}: block ${block} (${specimen.kinds.get(block)}), byte ${at}`, block);
+        damage.readsOnly = i % REPAIRED !== 0;
+        const { check, errors } = examine(specimen, device, damage);
+        expect(check.clean, damage.what).toBe(false);
+        expect(
+          check.errors.some((error) => error.block === block),
+          damage.what,
+        ).toBe(true);
+        for (const { message } of errors)
+          expect(message, damage.what).toMatch(new RegExp(`block ${block}\\b|no Emmental store`));
+        if (i % REPAIRED === 0) expect(repairAndVerify(specimen, device, damage), damage.what).not.toBeNull();
       }
-      console.log(`flipped bytes, blocks of ${blockBytes}: ${flips}`);
+      console.log(
+        `flipped bytes, blocks of ${blockBytes}${dataChecksums ? ', data checksums' : ''}: ${flips.length}, part ${PART}`,
+      );
     });
 
     it('a zeroed block is found and named', () => {
