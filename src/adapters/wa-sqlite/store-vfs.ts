@@ -4,8 +4,9 @@
  * Belongs to the thread that attached. A database, its journal and its log are files of the store, under the names that SQLite
  * gives them. Threads that open the same database exclude each other by the locks of its file.
  *
- * 1. `xSync` returns when the file is durable, and `xDelete` with `syncDir` when the name is gone for good, as SQLite
- *    asks of a file system.
+ * 1. `xSync` returns when the file's content, size and name are durable, and `xDelete` with `syncDir` when the name is gone for
+ *    good, as SQLite asks of a file system. Both are `datasync`: times need not be durable, and any file's datasync makes all
+ *    changes of names durable that had ended before.
  * 2. A temporary file has no name: it is unlinked as soon as it is open.
  * 3. No shared memory is offered, since each thread's SQLite has a memory of its own: a log (WAL) needs
  *    `locking_mode=exclusive`, as SQLite itself says then.
@@ -19,8 +20,14 @@ import { DatabaseLock, type LockLevel } from './database-lock.js';
 const NAME_BYTES = 255;
 /** What a write cut short by a power cut may tear. */
 const SECTOR_BYTES = 4096;
+/**
+ * What SQLite may rely on, and then writes and syncs less. A file never grows on the device before what it grew by was
+ * written there; and a write torn by a power cut leaves the bytes beside it as they were, since a block goes out whole.
+ */
+const CHARACTERISTICS = SQLite.SQLITE_IOCAP_SAFE_APPEND | SQLite.SQLITE_IOCAP_POWERSAFE_OVERWRITE;
 
 interface OpenFile {
+  path: string;
   file: SyncFile;
   lock: DatabaseLock;
   /** Unlinked when it is closed. */
@@ -46,7 +53,7 @@ export class StoreVfs extends FacadeVFS {
       const file = this.openFile(path, name === null ? flags | SQLite.SQLITE_OPEN_CREATE : flags);
       if (name === null) this.store.unlink(path);
       const goes = name !== null && (flags & SQLite.SQLITE_OPEN_DELETEONCLOSE) !== 0;
-      this.files.set(id, { file, lock: new DatabaseLock(file), goesWith: goes ? path : undefined });
+      this.files.set(id, { path, file, lock: new DatabaseLock(file), goesWith: goes ? path : undefined });
       outFlags.setInt32(0, flags, true);
       return SQLite.SQLITE_OK;
     });
@@ -89,7 +96,7 @@ export class StoreVfs extends FacadeVFS {
   }
 
   jSync(id: number): number {
-    return this.done(SQLite.SQLITE_IOERR_FSYNC, () => this.at(id).file.sync());
+    return this.done(SQLite.SQLITE_IOERR_FSYNC, () => this.at(id).file.datasync());
   }
 
   jFileSize(id: number, size: DataView): number {
@@ -100,7 +107,7 @@ export class StoreVfs extends FacadeVFS {
     return this.guarded(SQLite.SQLITE_IOERR_DELETE, () => {
       if (!this.store.exists(name)) return SQLite.SQLITE_IOERR_DELETE_NOENT;
       this.store.unlink(name);
-      if (syncDirectory !== 0) this.store.sync();
+      if (syncDirectory !== 0) this.syncNames(name);
       return SQLite.SQLITE_OK;
     });
   }
@@ -130,7 +137,7 @@ export class StoreVfs extends FacadeVFS {
   }
 
   jDeviceCharacteristics(): number {
-    return 0;
+    return CHARACTERISTICS;
   }
 
   /** What `pragma busy_timeout` sleeps by. */
@@ -146,20 +153,26 @@ export class StoreVfs extends FacadeVFS {
 
   private openFile(path: string, flags: number): SyncFile {
     if ((flags & SQLite.SQLITE_OPEN_READONLY) !== 0) return this.store.open(path, 'r');
-    const creates = (flags & SQLite.SQLITE_OPEN_CREATE) !== 0;
+    if ((flags & SQLite.SQLITE_OPEN_CREATE) === 0) return this.store.open(path, 'r+');
+    // Another thread may make it, or remove it, between the two calls.
     for (;;) {
       try {
-        return this.store.open(path, 'r+');
+        return this.store.open(path, this.store.exists(path) ? 'r+' : 'wx+');
       } catch (error) {
-        if (!creates || !hasCode(error, 'ENOENT')) throw error;
-      }
-      try {
-        return this.store.open(path, 'wx+');
-      } catch (error) {
-        // Another thread has made it since.
-        if (!hasCode(error, 'EEXIST')) throw error;
+        if (!hasCode(error, 'ENOENT') && !hasCode(error, 'EEXIST')) throw error;
       }
     }
+  }
+
+  /** What was removed is gone for good. A journal goes while its database, which was synced, is open. */
+  private syncNames(removed: string): void {
+    for (const { path, file } of this.files.values()) {
+      if (removed.startsWith(path)) {
+        file.datasync();
+        return;
+      }
+    }
+    this.store.sync();
   }
 
   private at(id: number): OpenFile {

@@ -51,7 +51,7 @@ async function makeAccounts({ exec }: Connection, journal: string): Promise<void
     insert into accounts select id, 1000 from ids`);
 }
 
-describe.each(['delete', 'truncate', 'wal'])('journal mode %s', (journal) => {
+describe.each(['delete', 'truncate', 'persist', 'wal'])('journal mode %s', (journal) => {
   it('commits, rolls back, and keeps what it committed', () =>
     onStore(32 * 2 ** 20, async (_store, sync) => {
       const first = await connect(sync, 'db');
@@ -129,6 +129,26 @@ describe('a database', () => {
       expect(await late.exec('select balance from accounts where id = 0')).toEqual([1]);
       for (const connection of [a, b, late]) await connection.close();
     }));
+
+  it.each([
+    ['delete', 'full', 1],
+    ['delete', 'extra', 2],
+    ['truncate', 'full', 2],
+    ['persist', 'full', 0],
+  ])('commits the store as often as it must, journal mode %s, synchronous %s', (journal, synchronous, commits) =>
+    onStore(32 * 2 ** 20, async (store, sync) => {
+      const transactions = 40;
+      const { exec, close } = await connect(sync, 'db');
+      expect(await exec(`pragma journal_mode=${journal}; pragma synchronous=${synchronous}`)).toEqual([journal]);
+      await exec('create table t (n)');
+      for (let i = 0; i < 5; i++) await exec('insert into t values (1)');
+      const before = store.stats().journal.commits;
+      for (let i = 0; i < transactions; i++) await exec('insert into t values (1)');
+      // The rest are commits by the clock, and the database growing by a page.
+      expect(store.stats().journal.commits - before).toBeLessThan((commits + 0.5) * transactions);
+      await close();
+    }),
+  );
 
   it('refuses a log that threads would share', () =>
     onStore(32 * 2 ** 20, async (_store, sync) => {
