@@ -119,12 +119,14 @@ export function mount(device: Device, shared: DeviceHandle | null, plan: MountPl
   return session;
 }
 
-/** The end, with no other thread left: open files are closed, everything is written, the store marked clean. */
+/** The end, with no other thread left: open files are closed, everything is written, the store marked clean if it is. */
 export function unmount(session: Session): void {
   const { task, engine, journal, openFiles } = session;
   for (const slot of openFiles.takeAll()) session.run('close', engine.inodes.release(task, slot));
   if (session.readOnly) return;
   session.run('close', syncStore(task, engine));
+  // Work that an error stopped, or a file without a name that a dead thread had open: the next opening has to do with it.
+  if (session.arena.unsigned[Header.OrphanHead] !== 0) return;
   session.run('close', journal.close(task));
 }
 

@@ -20,7 +20,7 @@ import {
   WORKS,
   WorkKind,
 } from '../../format/inode-record.js';
-import { SuperblockAt } from '../../format/superblock.js';
+import { DiskState, SuperblockAt } from '../../format/superblock.js';
 import { MAX_FILE_PAGES } from '../../units.js';
 import type { BlockBuffer } from '../device-blocks.js';
 import { ExtentWalk } from './extent-walk.js';
@@ -146,6 +146,7 @@ export class InodeScan {
     });
     this.isOrphanListWrong = orphans === null;
     if (orphans !== null) this.orphaned = orphans;
+    if (this.image.superblock.state === DiskState.Clean) this.reportOrphans();
     for (let ino = FIRST_FILE_INO; ino < this.end; ino++) {
       if (this.state[ino] === InodeState.Free && listed !== null && listed[ino] === 0) {
         this.findings.add('INODE_FREE_LIST', `inode ${ino} is free but not on the free list`, { ino });
@@ -157,6 +158,14 @@ export class InodeScan {
       }
       if (this.work[ino] !== WorkState.None) this.checkWork(ino, orphans);
     }
+  }
+
+  /** Closing leaves none: a store that has some is not marked clean. */
+  private reportOrphans(): void {
+    this.orphaned.forEach((isListed, ino) => {
+      if (isListed === 0) return;
+      this.findings.add('ORPHAN_LIST', `inode ${ino} is on the orphan list of a store that was closed`, { ino });
+    });
   }
 
   private checkWork(ino: number, orphans: Uint8Array | null): void {

@@ -3,8 +3,9 @@
  *
  * The order keeps what is sound reachable at any time: the store is marked as in error; the inode table, files and names
  * are put right, new tree nodes going to blocks that nobody owns; then the store is inspected again, and bitmaps and
- * counters are written from what that found; last comes the superblock, which makes new roots count and says "clean". A
- * repair cut short leaves a store that another repair can take up.
+ * counters are written from what that found; last comes the superblock, which makes new roots count and says "clean". What
+ * is on the orphan list is then done as opening the store does it. A repair cut short leaves a store that another repair can
+ * take up, or the next opening.
  *
  * Lost for good is what no sound block tells: an inode record in a damaged block, extents below a damaged node (their
  * pages become holes), and of two owners of a block the second.
@@ -18,6 +19,7 @@ import { DeviceEffects, runOnDevice } from '../../routine/device-effects.js';
 import type { BlockBuffer } from '../device-blocks.js';
 import { logShapeOf } from '../recover-store.js';
 import { Findings } from './findings.js';
+import { finishOrphans } from './finish-orphans.js';
 import { Inspection } from './inspection.js';
 import { repairChecksums } from './repair-checksums.js';
 import { repairFiles } from './repair-files.js';
@@ -37,8 +39,7 @@ export function repairStore(
   if (mustOpenReadOnly(image.superblock)) return 'the store has features that must not be written to';
   try {
     if (findings.count === 0) {
-      writeState(image, DiskState.Clean, now);
-      repaired.push('marked the store clean');
+      finish(image, repaired, now);
       return null;
     }
     writeState(image, DiskState.Error, now);
@@ -51,13 +52,23 @@ export function repairStore(
     repairNames(image, nameless, take, repaired);
     repairInodeLists(image, sound, repaired);
     writeBitmaps(image, repaired);
-    writeState(image, DiskState.Clean, now);
-    repaired.push('marked the store clean');
+    finish(image, repaired, now);
     return null;
   } catch (error) {
     if (error instanceof StoreError) return error.message;
     throw error;
   }
+}
+
+function finish(image: StoreImage, repaired: string[], now: number): void {
+  if (image.superblock.orphanHead === 0) {
+    writeState(image, DiskState.Clean, now);
+  } else {
+    writeState(image, DiskState.Open, now);
+    finishOrphans(image.blocks.device, image.blockBytes);
+    repaired.push('did what was left to do on the orphan list');
+  }
+  repaired.push('marked the store clean');
 }
 
 /** What only the journal held is lost; the structures are put right as they lie on the device. */
@@ -110,12 +121,12 @@ function writeBitmap(image: StoreImage, group: number, words: Uint32Array, table
 /** Writes both superblocks, what went before being durable by then. The copy goes first: the first one counts. */
 function writeState(image: StoreImage, state: DiskState, now: number): void {
   const { superblock, superblockBuffer, blocks } = image;
-  if (state === DiskState.Clean) {
-    superblock.state = state;
-    writeSuperblock(superblockBuffer.view, 0, superblock);
-  } else {
+  if (state === DiskState.Error) {
     // Only the state: roots and counters are still the old ones.
     superblockBuffer.view.setUint32(SuperblockAt.State, state, true);
+  } else {
+    superblock.state = state;
+    writeSuperblock(superblockBuffer.view, 0, superblock);
   }
   blocks.device.flush();
   for (const block of [superblockCopyBlock(superblock), SUPERBLOCK_BLOCK]) {
