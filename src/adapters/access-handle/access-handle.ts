@@ -9,15 +9,20 @@
  * 1. The cursor is moved by every read and write, to the end of what it touched, and is never behind the end of the file
  *    after `truncate`.
  * 2. A closed handle does nothing but close: everything else is an InvalidStateError.
+ * 3. A handle has a lock on its file, by its mode, against the other handles of all threads (handle-lock.ts).
  */
 import type { SyncFile } from '../../worker.js';
+import { type AccessHandleMode, takeLock } from './handle-lock.js';
 import { refusal } from './refusal.js';
 import { bufferSource, enforceRange, readAtOption } from './web-idl.js';
 
-export type AccessHandleMode = 'readwrite' | 'read-only' | 'readwrite-unsafe';
+const NO_MODIFICATION = 'NoModificationAllowedError';
 
 export interface AccessHandleOptions {
-  /** `read-only` refuses `write`, `truncate` and `flush`. Default `readwrite`. */
+  /**
+   * What the handle may do, and which others may be open on the file: none beside `readwrite`, the default; only the same
+   * beside `read-only`, which refuses `write`, `truncate` and `flush`, and beside `readwrite-unsafe`.
+   */
   mode?: AccessHandleMode;
 }
 
@@ -97,7 +102,7 @@ export class SyncAccessHandle {
   private checkWritable(method: string): void {
     this.checkOpen(method);
     if (this.mode !== 'read-only') return;
-    throw new DOMException(`${method}: the access handle is read-only`, 'NoModificationAllowedError');
+    throw new DOMException(`${method}: the access handle is read-only`, NO_MODIFICATION);
   }
 
   private checkOpen(method: string): void {
@@ -107,9 +112,27 @@ export class SyncAccessHandle {
 
 const MODES: readonly AccessHandleMode[] = ['readwrite', 'read-only', 'readwrite-unsafe'];
 
-/** Gives a file the web's interface. The handle owns the file from here on. */
+/** Files that have a handle: a second one would share its lock. */
+const owned = new WeakSet<SyncFile>();
+
+/**
+ * Gives a file the web's interface. The handle owns the file from here on. Throws a NoModificationAllowedError where the
+ * handles that are open on the file exclude another one of this mode.
+ */
 export function accessHandle(file: SyncFile, options: AccessHandleOptions = {}): SyncAccessHandle {
   const mode = options.mode ?? 'readwrite';
   if (!MODES.includes(mode)) throw new TypeError(`mode: '${mode}' is none of ${MODES.join(', ')}`);
+  if (owned.has(file) || !locks(file, mode)) {
+    throw new DOMException(`the file has an access handle that excludes one in ${mode} mode`, NO_MODIFICATION);
+  }
+  owned.add(file);
   return new SyncAccessHandle(file, mode);
+}
+
+function locks(file: SyncFile, mode: AccessHandleMode): boolean {
+  try {
+    return takeLock(file, mode);
+  } catch (error) {
+    throw refusal(error, file);
+  }
 }

@@ -101,8 +101,7 @@ it('changes nothing when it is read-only', () => {
 });
 
 it('says so where the file itself is open for reading only, or was closed elsewhere', () => {
-  world.fresh().close();
-  const file = world.store.open('file-0');
+  const file = world.store.open(world.freshFile());
   const handle = accessHandle(file);
   expectRefusal('NoModificationAllowedError', () => handle.write(bytesOf('x')));
   file.close();

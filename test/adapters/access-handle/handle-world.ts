@@ -8,8 +8,14 @@ import { temporaryDirectory } from '../../support/temporary.js';
 
 export interface HandleWorld {
   readonly store: SyncStore;
+  /** What other threads attach by. */
+  readonly handle: Store['handle'];
   /** A handle on a file that did not exist. */
   fresh(mode?: AccessHandleMode): SyncAccessHandle;
+  /** The name of a file that did not exist. */
+  freshFile(): string;
+  /** A handle on a file of that name, opened anew. */
+  open(name: string, mode?: AccessHandleMode): SyncAccessHandle;
 }
 
 /** Declares the store for the tests of the calling file, and closes it after them. */
@@ -28,14 +34,30 @@ export function handleWorld(sizeBytes = 32 * 2 ** 20): HandleWorld {
     sync.close();
     await owner.close();
   });
+  const open = (name: string, mode?: AccessHandleMode): SyncAccessHandle => {
+    const file = sync.open(name, 'r+');
+    try {
+      return accessHandle(file, mode === undefined ? {} : { mode });
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  };
+  const freshFile = (): string => {
+    const name = `file-${files++}`;
+    sync.open(name, 'wx').close();
+    return name;
+  };
   return {
     get store() {
       return sync;
     },
-    fresh(mode) {
-      const file = sync.open(`file-${files++}`, 'wx+');
-      return accessHandle(file, mode === undefined ? {} : { mode });
+    get handle() {
+      return owner.handle;
     },
+    fresh: (mode) => open(freshFile(), mode),
+    freshFile,
+    open,
   };
 }
 
