@@ -4,8 +4,10 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: 'test/support/bundle-threads.ts',
-    // Each test file gets a process: a store's exclusive claim and its worker threads are per process.
+    // Processes, as a store's exclusive claim is one's; each runs many files, so that the engine is loaded and compiled
+    // once for all of them. No test replaces a module.
     pool: 'forks',
+    isolate: false,
     // One more than the cores of a small machine: tests wait for threads and timers now and then.
     maxWorkers: 3,
     testTimeout: 60_000,

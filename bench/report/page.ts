@@ -137,7 +137,10 @@ function library(file: string): string {
 }
 
 function ownScript(): string {
-  return readFileSync(new URL('./browser.js', import.meta.url), 'utf8').replace(/^\/\/# sourceMappingURL=.*$/m, '');
+  return readFileSync(new URL('../../bench/report/browser.js', import.meta.url), 'utf8').replace(
+    /^\/\/# sourceMappingURL=.*$/m,
+    '',
+  );
 }
 
 /** JSON inside a script element: nothing in it may end the element. */

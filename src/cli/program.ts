@@ -49,6 +49,11 @@ function complain(text: string): void {
   process.stderr.write(`emmental: ${oneLine(text)}\n`);
 }
 
+function commandsFor(asked: string | undefined): string[] {
+  if (asked === '--version' || asked === '-V') return [];
+  return asked !== undefined && Object.hasOwn(COMMANDS, asked) ? [asked] : Object.keys(COMMANDS);
+}
+
 /** The program with the command that is asked for, or with all of them. */
 export async function createProgram(asked?: string): Promise<Command> {
   const program = new Command('emmental')
@@ -61,8 +66,7 @@ export async function createProgram(asked?: string): Promise<Command> {
       '\nSizes and positions take K, M, G and T suffixes, powers of 1024. DEVICE:NAME is a file inside a store: the device\n' +
         'is the shortest part before a colon that exists. Exit codes: 0 done; 1 failed, or a check found errors; 2 usage.',
     );
-  const names = asked !== undefined && Object.hasOwn(COMMANDS, asked) ? [asked] : Object.keys(COMMANDS);
-  for (const name of names) (await COMMANDS[name]())(program);
+  for (const name of commandsFor(asked)) (await COMMANDS[name]())(program);
   return program;
 }
 
