@@ -102,13 +102,19 @@ export function checksumWithout(bytes: Uint8Array, fieldAt: number, seed = 0): n
   return crc32(bytes.subarray(fieldAt + 4), sum);
 }
 
-/** Makes the copy of a block that goes to the device: `bytes` are the whole block. Not for the superblock. */
-export function sealBlock(bytes: Uint8Array, block: number, transaction: number): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, HEADER_BYTES);
+/** Makes the copy of a block that goes to the device, and returns its checksum: `bytes` are the whole block. Not for the superblock. */
+export function sealBlock(
+  bytes: Uint8Array,
+  block: number,
+  transaction: number,
+  view = new DataView(bytes.buffer, bytes.byteOffset, HEADER_BYTES),
+): number {
   view.setUint32(HeaderAt.Block, block, true);
   view.setUint32(HeaderAt.Transaction, transaction, true);
   view.setUint32(HeaderAt.Checksum, 0, true);
-  view.setUint32(HeaderAt.Checksum, crc32(bytes), true);
+  const checksum = crc32(bytes);
+  view.setUint32(HeaderAt.Checksum, checksum, true);
+  return checksum;
 }
 
 /** Why `bytes`, read from `block`, are no good block (of `kind`, when given), or null when they are. */

@@ -18,6 +18,7 @@ import { crc32 } from 'node:zlib';
 import { MAX_BLOCK_BYTES } from '../units.js';
 import { checksumWithout } from './block-header.js';
 import { getUint53, setUint53 } from './uint53.js';
+import { zeroRun } from './zero-run.js';
 
 /** What a record is; on the device the four letters can be read. */
 export const enum JournalRecordKind {
@@ -74,6 +75,8 @@ export interface ImageEntry {
 }
 
 const ENTRY_BYTES = DescriptorEntryAt.End;
+/** Of records that use no more, the rest is known to be zero, and is not read for the checksum. */
+const SHORT_RECORD_BYTES = 128;
 const ZEROS = new Uint8Array(MAX_BLOCK_BYTES);
 const scratch = new DataView(new ArrayBuffer(8));
 const scratchBytes = new Uint8Array(scratch.buffer);
@@ -100,6 +103,15 @@ export function chainRecord(sum: number, checksum: number): number {
 
 export function imageChecksum(image: Uint8Array, seed: number): number {
   return crc32(image, seed);
+}
+
+/**
+ * The same of a block that was sealed and not changed since, without reading it: `seal` is the checksum over all of it that
+ * it holds at `fieldAt`, made from the seed 0 with that field zero.
+ */
+export function sealedImageChecksum(image: Uint8Array, seal: number, fieldAt: number, seed: number): number {
+  const { length } = image;
+  return (seal ^ zeroRun(length).register(seed) ^ zeroRun(length - fieldAt).register(seal)) >>> 0;
 }
 
 export function isRecordKind(word: number): boolean {
@@ -140,10 +152,13 @@ export function beginRecord(
   view.setUint32(JournalRecordAt.Count, count, true);
 }
 
-/** Writes the record's checksum, and returns it. */
-export function sealRecord(view: DataView, bytes: Uint8Array, seed: number): number {
+/** Writes the record's checksum, and returns it; all from `usedBytes` on is zero. */
+export function sealRecord(view: DataView, bytes: Uint8Array, usedBytes: number, seed: number): number {
   view.setUint32(JournalRecordAt.Checksum, 0, true);
-  const checksum = crc32(bytes, seed);
+  const isShort = usedBytes <= SHORT_RECORD_BYTES;
+  const checksum = isShort
+    ? zeroRun(bytes.length - SHORT_RECORD_BYTES).checksum(crc32(bytes.subarray(0, SHORT_RECORD_BYTES), seed))
+    : crc32(bytes, seed);
   view.setUint32(JournalRecordAt.Checksum, checksum, true);
   return checksum;
 }

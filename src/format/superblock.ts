@@ -189,15 +189,20 @@ export function writeSuperblock(view: DataView, at: number, s: Superblock): void
   view.setFloat64(at + SuperblockAt.WrittenMs, s.writtenMs, true);
 }
 
-/** Makes the copy that goes to `block` (0, or the last one). `bytes` begin with the superblock and may be longer. */
-export function sealSuperblock(bytes: Uint8Array, block: number, transaction: number, nowMs: number): void {
+/**
+ * Makes the copy that goes to `block` (0, or the last one), and returns its checksum. `bytes` begin with the superblock and
+ * may be longer.
+ */
+export function sealSuperblock(bytes: Uint8Array, block: number, transaction: number, nowMs: number): number {
   const own = bytes.subarray(0, SUPERBLOCK_BYTES);
   const view = new DataView(own.buffer, own.byteOffset, SUPERBLOCK_BYTES);
   view.setUint32(SuperblockAt.Block, block, true);
   setUint53(view, SuperblockAt.Transaction, transaction);
   view.setFloat64(SuperblockAt.WrittenMs, nowMs, true);
   view.setUint32(SuperblockAt.Checksum, 0, true);
-  view.setUint32(SuperblockAt.Checksum, crc32(own), true);
+  const checksum = crc32(own);
+  view.setUint32(SuperblockAt.Checksum, checksum, true);
+  return checksum;
 }
 
 /** Why `bytes`, read from `block`, do not begin with an intact superblock, or null when they do. */

@@ -8,13 +8,16 @@
  *    but not evicted, so that nobody reads an old block from the device.
  * 2. Checksums are made in the copies alone. A cached page carries a valid one only as it came from the device.
  * 3. The copies are in order of their blocks, so that neighbours on the device are neighbours in the log.
- * 4. `finish` or `giveBack` ends every `take`: the first hands the pins to those of logged pages, the second makes the
+ * 4. Before the first copy and behind the last there is room for a record each: a transaction that needs no others lies in
+ *    the buffer as it goes to the log, and is written in one piece.
+ * 5. `finish` or `giveBack` ends every `take`: the first hands the pins to those of logged pages, the second makes the
  *    pages dirty again.
  */
 import { assert } from '../assert.js';
-import { sealBlock } from '../format/block-header.js';
+import { HeaderAt, sealBlock } from '../format/block-header.js';
 import { SUPERBLOCK_BLOCK } from '../format/geometry.js';
-import { sealSuperblock } from '../format/superblock.js';
+import { imageChecksum, sealedImageChecksum } from '../format/journal-record.js';
+import { SUPERBLOCK_BYTES, SuperblockAt, sealSuperblock } from '../format/superblock.js';
 import type { PageCache } from '../pagecache/page-cache.js';
 import type { Task } from '../routine/task.js';
 import { Inode, Page } from '../sync/layout.js';
@@ -23,6 +26,8 @@ import type { Frame, Slot } from '../units.js';
 import type { LoggedFrames } from './logged-frames.js';
 
 const METADATA = 0 as Slot;
+/** Blocks of the buffer that hold no copies. */
+export const RECORD_SLOTS = 2;
 
 export class CommitBuffer {
   /** Blocks that fit. */
@@ -30,7 +35,10 @@ export class CommitBuffer {
   /** Blocks taken. */
   count = 0;
   private readonly bytes: Uint8Array;
+  /** The buffer's blocks, made when they are first used; copy `i` is the one behind `i`. */
   private readonly slots: Uint8Array[] = [];
+  private readonly views: DataView[] = [];
+  private readonly seals: Uint32Array;
   private readonly frames: Int32Array;
   private readonly blocks: Uint32Array;
 
@@ -40,7 +48,8 @@ export class CommitBuffer {
     private readonly blockBytes: number,
   ) {
     this.bytes = new Uint8Array(buffer);
-    this.capacity = Math.floor(buffer.byteLength / blockBytes);
+    this.capacity = Math.floor(buffer.byteLength / blockBytes) - RECORD_SLOTS;
+    this.seals = new Uint32Array(this.capacity);
     this.frames = new Int32Array(this.capacity);
     this.blocks = new Uint32Array(this.capacity);
   }
@@ -50,7 +59,9 @@ export class CommitBuffer {
     assert(this.count === 0, 'a commit found blocks of another one in the commit buffer');
     this.gather(task);
     const { cache } = this;
-    this.frames.subarray(0, this.count).sort((a, b) => cache.indexOf(a as Frame) - cache.indexOf(b as Frame));
+    if (this.count > 1) {
+      this.frames.subarray(0, this.count).sort((a, b) => cache.indexOf(a as Frame) - cache.indexOf(b as Frame));
+    }
     for (let i = 0; i < this.count; i++) {
       const frame = this.frames[i] as Frame;
       this.image(i).set(cache.frames.bytes(frame));
@@ -64,10 +75,18 @@ export class CommitBuffer {
   seal(transaction: number, nowMs: number): void {
     for (let i = 0; i < this.count; i++) {
       const block = this.blocks[i];
-      const isSuperblock = block === SUPERBLOCK_BLOCK || this.frames[i] === 0;
-      if (isSuperblock) sealSuperblock(this.image(i), block, transaction, nowMs);
-      else sealBlock(this.image(i), block, transaction);
+      this.seals[i] = this.isSuperblock(i)
+        ? sealSuperblock(this.image(i), block, transaction, nowMs)
+        : sealBlock(this.image(i), block, transaction, this.view(i));
     }
+  }
+
+  /** The log's checksum of a copy that was sealed and not escaped. */
+  checksumOf(i: number, seed: number): number {
+    const image = this.image(i);
+    if (!this.isSuperblock(i)) return sealedImageChecksum(image, this.seals[i], HeaderAt.Checksum, seed);
+    if (image.length !== SUPERBLOCK_BYTES) return imageChecksum(image, seed);
+    return sealedImageChecksum(image, this.seals[i], SuperblockAt.Checksum, seed);
   }
 
   blockOf(i: number): number {
@@ -76,12 +95,24 @@ export class CommitBuffer {
 
   /** The copies from `from` to `to`, which lie behind each other. */
   images(from: number, to: number): Uint8Array {
-    return this.bytes.subarray(from * this.blockBytes, to * this.blockBytes);
+    return this.bytes.subarray((from + 1) * this.blockBytes, (to + 1) * this.blockBytes);
   }
 
   image(i: number): Uint8Array {
-    for (let next = this.slots.length; next <= i; next++) this.slots.push(this.images(next, next + 1));
-    return this.slots[i];
+    const slot = i + 1;
+    if (slot >= this.slots.length) this.makeSlots(slot);
+    return this.slots[slot];
+  }
+
+  view(i: number): DataView {
+    const slot = i + 1;
+    if (slot >= this.slots.length) this.makeSlots(slot);
+    return this.views[slot];
+  }
+
+  /** The copies with the blocks before and behind them, `image(-1)` and `image(count)`. */
+  framed(): Uint8Array {
+    return this.images(-1, this.count + 1);
   }
 
   /** The copies are in the log, durably, as transaction `sequence` of it. */
@@ -121,6 +152,19 @@ export class CommitBuffer {
     }
     unlockLeaf(task, mapping + Inode.ListLock);
     assert(frame === 0, 'a transaction outgrew the commit buffer');
+  }
+
+  private isSuperblock(i: number): boolean {
+    return this.blocks[i] === SUPERBLOCK_BLOCK || this.frames[i] === 0;
+  }
+
+  private makeSlots(last: number): void {
+    const { blockBytes, slots, views } = this;
+    for (let slot = slots.length; slot <= last; slot++) {
+      const bytes = this.bytes.subarray(slot * blockBytes, (slot + 1) * blockBytes);
+      slots.push(bytes);
+      views.push(new DataView(bytes.buffer, bytes.byteOffset, blockBytes));
+    }
   }
 
   private takeSuperblockCopy(block: number): void {

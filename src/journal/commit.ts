@@ -44,7 +44,7 @@ export class Commit {
   private readonly at: number;
   private readonly copies: CommitBuffer;
   /** Of the transaction being committed. */
-  private revoked: number[] = [];
+  private revoked: readonly number[] = [];
   private isOrdered = false;
   private readonly gathering: Gathering;
 
@@ -69,7 +69,7 @@ export class Commit {
     this.gathering.arrive(task);
   }
 
-  /** Commits the running transaction. */
+  /** Commits the running transaction; who waits for it is told by `announce`. */
   *run(task: Task): Routine<void> {
     const { words, at, copies } = this;
     const transaction = words[at + Word.Running];
@@ -86,7 +86,6 @@ export class Commit {
       throw error;
     }
     Atomics.store(words, at + Word.Durable, transaction);
-    this.announce(task);
   }
 
   /** Stops the journal for good. */
@@ -149,8 +148,7 @@ export class Commit {
       this.revoked = this.revocations.take();
       if (Atomics.load(words, Header.MetadataDirty) === 0) return;
       const superblock = words[at + Word.SuperblockFrame] as Frame;
-      storeCounters(task, this.cache.frames.view(superblock));
-      this.cache.markDirty(task, METADATA, superblock);
+      if (storeCounters(task, this.cache.frames.view(superblock))) this.cache.markDirty(task, METADATA, superblock);
       const isCopyWanted = Atomics.exchange(words, at + Word.CopyWanted, 0) !== 0;
       this.copies.take(task, isCopyWanted ? task.arena.unsigned[Header.Blocks] - 1 : 0);
     } finally {

@@ -37,6 +37,7 @@ import { Count, count } from '../sync/statistics.js';
 import type { Frame, Slot } from '../units.js';
 import { Checkpoint, initCheckpoint } from './checkpoint.js';
 import { Commit } from './commit.js';
+import { RECORD_SLOTS } from './commit-buffer.js';
 import { Log } from './log.js';
 import { handleBlocksMax, type LogShape, revokedMax, SUPERBLOCK_IMAGES } from './log-area.js';
 import { LoggedFrames } from './logged-frames.js';
@@ -399,7 +400,7 @@ export class Journal {
     const revoked = Math.min(REVOKED_MAX, revokedMax(log.area.length, blockBytes));
     const fitting = handleBlocksMax(log.area.length, blockBytes, revoked);
     const capacity = Math.min(
-      Math.floor(buffer.byteLength / blockBytes) - SUPERBLOCK_IMAGES,
+      Math.floor(buffer.byteLength / blockBytes) - RECORD_SLOTS - SUPERBLOCK_IMAGES,
       Math.max(CAPACITY_MIN, Math.floor(frames / FRAMES_SHARE)),
       Math.max(Math.min(fitting, CAPACITY_MIN), Math.floor(fitting / 2)),
     );

@@ -1,6 +1,7 @@
 /**
  * Lays a transaction out for the log (format/journal-record.ts) and writes it, in as few writes as the ring allows: the
- * records lie in memory of this thread's own, the images where the commit copied them.
+ * images lie where the commit copied them, and the records in memory of this thread's own. Most transactions have one
+ * descriptor and a commit record, and these find room before and behind the images: such a transaction is a single piece.
  *
  * Under the Commit mutex.
  */
@@ -10,10 +11,12 @@ import {
   beginRecord,
   CommitAt,
   chainRecord,
+  DescriptorEntryAt,
   entriesPerDescriptor,
   entriesPerRevocation,
   escapeImage,
   imageChecksum,
+  JournalRecordAt,
   JournalRecordKind,
   sealRecord,
   transactionSeed,
@@ -22,11 +25,17 @@ import {
 } from '../format/journal-record.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
-import type { CommitBuffer } from './commit-buffer.js';
+import { type CommitBuffer, RECORD_SLOTS } from './commit-buffer.js';
 import type { LogArea } from './log-area.js';
 
+const REVOKED_BYTES = 4;
+const NO_MEMORY = new Uint8Array(0);
+
 export class LogWriter {
-  private memory: Uint8Array = new Uint8Array(0);
+  /** Where the records go: around the copies, or else here. */
+  private around: CommitBuffer | null = null;
+  private memory: Uint8Array = NO_MEMORY;
+  private record: Uint8Array = NO_MEMORY;
   private pieces: Uint8Array[] = [];
   private records = 0;
   private chain = 0;
@@ -51,9 +60,17 @@ export class LogWriter {
   ): Routine<void> {
     const { area } = this;
     const records = area.transactionLength(copies.count, revoked.length) - copies.count;
+    if (records === RECORD_SLOTS && revoked.length === 0) {
+      this.begin(copies, NO_MEMORY, sequence, position);
+      this.addImages(copies);
+      this.addCommit(copies.count);
+      this.pieces = [copies.framed()];
+      yield* this.writePieces(task, position);
+      return;
+    }
     const memory = borrowAligned(records * area.blockBytes);
     try {
-      this.begin(memory, sequence, position);
+      this.begin(null, memory, sequence, position);
       this.addImages(copies);
       this.addRevocations(revoked);
       this.addCommit(copies.count);
@@ -76,9 +93,11 @@ export class LogWriter {
     yield task.write(device, second, area.bytesAt(0));
   }
 
-  private begin(memory: Uint8Array, sequence: number, position: number): void {
+  private begin(around: CommitBuffer | null, memory: Uint8Array, sequence: number, position: number): void {
     const { shape } = this.area;
+    this.around = around;
     this.memory = memory;
+    this.pieces = [];
     this.records = 0;
     this.chain = 0;
     this.length = 0;
@@ -91,14 +110,14 @@ export class LogWriter {
     const perDescriptor = entriesPerDescriptor(this.area.blockBytes);
     for (let from = 0; from < copies.count; from += perDescriptor) {
       const count = Math.min(perDescriptor, copies.count - from);
-      const bytes = this.beginRecord(JournalRecordKind.Descriptor, count);
-      const view = viewOf(bytes);
+      const view = this.beginRecord(JournalRecordKind.Descriptor, count);
       for (let i = 0; i < count; i++) {
-        const image = copies.image(from + i);
-        const flags = escapeImage(viewOf(image));
-        writeImageEntry(view, i, copies.blockOf(from + i), flags, imageChecksum(image, this.seed));
+        const flags = escapeImage(copies.view(from + i));
+        const checksum =
+          flags === 0 ? copies.checksumOf(from + i, this.seed) : imageChecksum(copies.image(from + i), this.seed);
+        writeImageEntry(view, i, copies.blockOf(from + i), flags, checksum);
       }
-      this.addRecord(bytes);
+      this.addRecord(view, JournalRecordAt.Body + count * DescriptorEntryAt.End);
       this.pieces.push(copies.images(from, from + count));
       this.length += count;
     }
@@ -108,39 +127,44 @@ export class LogWriter {
     const perRecord = entriesPerRevocation(this.area.blockBytes);
     for (let from = 0; from < revoked.length; from += perRecord) {
       const count = Math.min(perRecord, revoked.length - from);
-      const bytes = this.beginRecord(JournalRecordKind.Revocation, count);
-      const view = viewOf(bytes);
+      const view = this.beginRecord(JournalRecordKind.Revocation, count);
       for (let i = 0; i < count; i++) writeRevoked(view, i, revoked[from + i]);
-      this.addRecord(bytes);
+      this.addRecord(view, JournalRecordAt.Body + count * REVOKED_BYTES);
     }
   }
 
   private addCommit(images: number): void {
     const { chain, records } = this;
-    const bytes = this.beginRecord(JournalRecordKind.Commit, records);
-    const view = viewOf(bytes);
+    const view = this.beginRecord(JournalRecordKind.Commit, records);
     view.setUint32(CommitAt.RecordsChecksum, chain, true);
     view.setUint32(CommitAt.Images, images, true);
-    this.addRecord(bytes);
+    this.addRecord(view, CommitAt.Rest);
   }
 
-  private beginRecord(kind: JournalRecordKind, count: number): Uint8Array {
-    const { blockBytes } = this.area;
-    const bytes = this.memory.subarray(this.records * blockBytes, (this.records + 1) * blockBytes);
-    beginRecord(viewOf(bytes), bytes, kind, this.sequence, this.area.after(this.start, this.length), count);
-    return bytes;
+  /** The next record, for its body to be filled in. */
+  private beginRecord(kind: JournalRecordKind, count: number): DataView {
+    const { around, records, area } = this;
+    let view: DataView;
+    if (around === null) {
+      this.record = this.memory.subarray(records * area.blockBytes, (records + 1) * area.blockBytes);
+      view = new DataView(this.record.buffer, this.record.byteOffset, area.blockBytes);
+    } else {
+      const slot = records === 0 ? -1 : around.count;
+      this.record = around.image(slot);
+      view = around.view(slot);
+    }
+    beginRecord(view, this.record, kind, this.sequence, area.after(this.start, this.length), count);
+    return view;
   }
 
-  private addRecord(bytes: Uint8Array): void {
-    this.chain = chainRecord(this.chain, sealRecord(viewOf(bytes), bytes, this.seed));
+  /** Its body is filled in, up to `usedBytes`. */
+  private addRecord(view: DataView, usedBytes: number): void {
+    const { record } = this;
+    this.chain = chainRecord(this.chain, sealRecord(view, record, usedBytes, this.seed));
     this.records += 1;
-    this.pieces.push(bytes);
+    this.pieces.push(record);
     this.length += 1;
   }
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** The pieces' first `lengthBytes`, and the rest. */

@@ -6,7 +6,7 @@
  *
  * 1. LogUsed blocks from the tail on belong to transactions that the head on the device leads to, or to the one being
  *    appended; nothing else of the ring is ever read.
- * 2. `append` writes a transaction with one vectored write (two, where it wraps around the ring's end), its commit record
+ * 2. `append` writes a transaction with one write (two, where it wraps around the ring's end), its commit record
  *    included, and flushes nothing.
  *
  * Why the commit record needs no write of its own. A device may keep any part of an unflushed write and lose the rest, in

@@ -11,6 +11,8 @@ import type { Arena } from '../sync/arena.js';
 import { GlobalLock, REVOKED_MAX, Journal as Word } from '../sync/layout.js';
 import { lockLeaf, unlockLeaf } from '../sync/leaf.js';
 
+const NONE: readonly number[] = [];
+
 export class Revocations {
   private readonly words: Int32Array;
   private readonly unsigned: Uint32Array;
@@ -42,7 +44,8 @@ export class Revocations {
   }
 
   /** Empties the list. */
-  take(): number[] {
+  take(): readonly number[] {
+    if (this.count === 0) return NONE;
     const taken = Array.from(this.unsigned.subarray(this.list, this.list + this.count));
     this.words[this.countAt] = 0;
     return taken;

@@ -1,6 +1,6 @@
 /**
  * The superblock's page against the arena's counters: while the store is open the arena is the truth, and a commit writes
- * it into the page. Nothing else writes these fields.
+ * it into the page, which is part of the transaction if that changes it. Nothing else writes these fields.
  *
  * `storeCounters` runs while no handle is open, `loadCounters` before the first one. Takes the Exclusions leaf mutex, so
  * that blocks on their way from quarantined to free are counted once: on the device both are free.
@@ -27,11 +27,21 @@ export function loadCounters(arena: Arena, view: DataView): void {
   unsigned[Header.BlocksFree] = view.getUint32(SuperblockAt.BlocksFree, true);
 }
 
-/** Writes the counters into the superblock's page. */
-export function storeCounters(task: Task, view: DataView): void {
+/** Writes the counters into the superblock's page; whether any had changed. */
+export function storeCounters(task: Task, view: DataView): boolean {
   const { unsigned } = task.arena;
-  for (const [word, field] of COUNTERS) view.setUint32(field, unsigned[word], true);
-  view.setUint32(SuperblockAt.BlocksFree, freeBlocks(task), true);
+  let isChanged = store(view, SuperblockAt.BlocksFree, freeBlocks(task));
+  for (let i = 0; i < COUNTERS.length; i++) {
+    const [word, field] = COUNTERS[i];
+    if (store(view, field, unsigned[word])) isChanged = true;
+  }
+  return isChanged;
+}
+
+function store(view: DataView, field: SuperblockAt, value: number): boolean {
+  if (view.getUint32(field, true) === value) return false;
+  view.setUint32(field, value, true);
+  return true;
 }
 
 /** Blocks in nobody's use: those that only wait for a commit to become free included. */

@@ -78,6 +78,23 @@ describe('a commit', () => {
     expect({ writes, flushes }).toEqual({ writes: 0, flushes: 1 });
   });
 
+  test('holds the superblock where that has changed, and then only', () => {
+    const block = addCommitted(1);
+    const lengths: number[] = [];
+    device.onWrite = (_position, length) => {
+      lengths.push(length / BLOCK_BYTES);
+      return undefined;
+    };
+    world.inHandle(1, () => setMark(world, world.task, block, 2));
+    world.run(world.journal.commit(world.task));
+    // A descriptor, the block, the commit record.
+    expect(lengths.splice(0)).toEqual([3]);
+    world.inHandle(4, () => addBlock(world, world.task, 3));
+    world.run(world.journal.commit(world.task));
+    // The bitmap and the superblock, with its count of free blocks, too.
+    expect(lengths).toEqual([5]);
+  });
+
   test('refreshes the copy of the superblock when the state changes, and then only', () => {
     const copy = superblockOn(device, 0).blocks - 1;
     world.run(world.journal.setState(world.task, DiskState.Open));
