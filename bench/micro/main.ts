@@ -19,13 +19,16 @@ const MIB = 1024 * 1024;
 const FULL: DeviceSizes = { fileBytes: 512 * MIB, misses: 1000, turns: 5 };
 const QUICK: DeviceSizes = { fileBytes: 16 * MIB, misses: 50, turns: 1 };
 
+/** A call is a pass through a file, of some milliseconds. */
+const STREAM_EFFORT = { ...FULL_EFFORT, iterations: 16 };
+
 interface Context {
   directory: string;
   isQuick: boolean;
 }
 
-async function show(suite: Suite, { isQuick }: Context): Promise<void> {
-  printLine(reportSuite(suite, await measure(suite, isQuick ? QUICK_EFFORT : FULL_EFFORT)));
+async function show(suite: Suite, { isQuick }: Context, effort = FULL_EFFORT): Promise<void> {
+  printLine(reportSuite(suite, await measure(suite, isQuick ? QUICK_EFFORT : effort)));
 }
 
 async function hits(context: Context): Promise<void> {
@@ -59,8 +62,8 @@ async function metadata(context: Context): Promise<void> {
 async function streams(context: Context): Promise<void> {
   const path = join(context.directory, 'streams.img');
   await withStore(path, 128 * MIB, { cacheBytes: 128 * MIB }, async (store, sync) => {
-    const { suites, close } = await streamSuites(store, sync);
-    for (const suite of suites) await show(suite, context);
+    const { suites, close } = await streamSuites(store, sync, context.directory);
+    for (const suite of suites) await show(suite, context, STREAM_EFFORT);
     await close();
   });
 }

@@ -117,12 +117,15 @@ export function readStream(file: StreamFile, options: ReadStreamOptions): Readab
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     read() {
       const piece = Buffer.allocUnsafeSlow(cursor.left(highWaterMark));
-      const deliver = (n: number): void => {
-        this.push(n === 0 ? null : n === piece.byteLength ? piece : piece.subarray(0, n));
-      };
       const reading = cursor.read(piece);
-      if (typeof reading === 'number') deliver(reading);
-      else reading.then(deliver, (error) => this.destroy(error));
+      if (typeof reading === 'number') {
+        this.push(filledPart(piece, reading));
+        return;
+      }
+      reading.then(
+        (n) => this.push(filledPart(piece, n)),
+        (error) => this.destroy(error),
+      );
     },
     destroy: closer(file, options.autoClose),
   });
@@ -183,6 +186,12 @@ export function webStream(file: StreamFile, options: WebStreamOptions = {}): Rea
     : new ReadableStream(source as UnderlyingSource<Uint8Array>, { highWaterMark: 0 });
 }
 
+/** Null at the end. */
+function filledPart(piece: Buffer, n: number): Buffer | null {
+  if (n === piece.byteLength && n > 0) return piece;
+  return n === 0 ? null : piece.subarray(0, n);
+}
+
 type Controller = ReadableByteStreamController | ReadableStreamDefaultController<Uint8Array>;
 
 /** The source of a web stream, of bytes or not. */
@@ -209,14 +218,14 @@ class WebSource {
   }
 
   pull(controller: Controller): void | Promise<void> {
-    const view = 'byobRequest' in controller ? controller.byobRequest?.view : undefined;
-    const piece = view
-      ? new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
-      : Buffer.allocUnsafeSlow(Math.max(1, this.cursor.left(this.bytes)));
+    const request = this.requestOf(controller);
+    const piece =
+      (request?.view as Uint8Array | null | undefined) ??
+      Buffer.allocUnsafeSlow(Math.max(1, this.cursor.left(this.bytes)));
     const reading = this.cursor.read(piece);
-    if (typeof reading === 'number') return this.deliver(controller, piece, reading);
+    if (typeof reading === 'number') return this.deliver(controller, request, piece, reading);
     return reading.then((n) => {
-      if (this.signal?.aborted !== true) this.deliver(controller, piece, n);
+      if (this.signal?.aborted !== true) this.deliver(controller, this.requestOf(controller), piece, n);
     });
   }
 
@@ -224,13 +233,22 @@ class WebSource {
     this.signal?.removeEventListener('abort', this.onAbort);
   }
 
-  private deliver(controller: Controller, piece: Uint8Array, n: number): void {
-    const request = 'byobRequest' in controller ? controller.byobRequest : null;
+  /** The buffer that a reader has brought; null where it brought none. */
+  private requestOf(controller: Controller): ReadableStreamBYOBRequest | null {
+    return this.type === 'bytes' ? (controller as ReadableByteStreamController).byobRequest : null;
+  }
+
+  private deliver(
+    controller: Controller,
+    request: ReadableStreamBYOBRequest | null,
+    piece: Uint8Array,
+    n: number,
+  ): void {
     if (n === 0) {
       this.cancel();
       controller.close();
       request?.respond(0);
-    } else if (request) request.respond(n);
+    } else if (request !== null) request.respond(n);
     else controller.enqueue(n === piece.byteLength ? piece : piece.subarray(0, n));
   }
 }
