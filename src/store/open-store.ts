@@ -31,7 +31,7 @@ export interface OpenOptions {
    * Infinity: only a sync, and a journal that fills, commit.
    */
   commitIntervalMs?: number;
-  /** Service threads, one of them for background work. Default the CPUs, at least 2, at most 8. */
+  /** Service threads at most, one of them for background work; each starts when needed. Default the CPUs, at least 2, at most 8. */
   threads?: number;
   /** How the reader-writer locks queue. Default 'kernel'. */
   rwsemPolicy?: RwsemPolicyName;

@@ -36,6 +36,8 @@ export class ServiceClient {
   constructor(
     private readonly arena: Arena,
     private readonly ring: RequestRing,
+    /** Told how many requests are out whenever there is one more. */
+    private readonly demand: (requests: number) => void,
   ) {
     for (let request = ring.count - 1; request >= 0; request--) this.free.push(request);
   }
@@ -99,6 +101,7 @@ export class ServiceClient {
     for (let i = 0; i < numbers.length; i++) doubles[numbersAt + i] = numbers[i] as number;
     this.pending += 1;
     this.ring.publish(request);
+    this.demand(this.pending);
     if (!this.collecting) void this.collect();
   }
 

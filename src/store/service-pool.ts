@@ -1,6 +1,10 @@
 /**
- * The store's threads: a Piscina pool of service threads, each running one long task, and a second pool, made when first
- * needed, for users' jobs, which must not keep the service waiting. Both keep the process alive until the store is closed.
+ * The store's threads: a Piscina pool of service threads, each running one long task, and a second pool for users' jobs,
+ * which must not keep the service waiting. Both keep the process alive until the store is closed.
+ *
+ * A thread takes tens of milliseconds of the processor to start, so that none is started before it has work: one for
+ * requests when as many requests are out as there are threads for them, the one for background work when there may be
+ * something to read ahead, write back or commit, and all of them when the store is shared with other threads.
  */
 import { Piscina } from 'piscina';
 import { errorFromData } from '../errors.js';
@@ -13,10 +17,14 @@ import type { StoreHandle } from './session.js';
 const SERVICE_URL = new URL('../../workers/service.js', import.meta.url).href;
 const JOB_URL = new URL('../../workers/job.js', import.meta.url).href;
 
+/** Index of the background thread among those that run; those for requests follow. */
+const BACKGROUND = 0;
+
 export class ServicePool {
   private service: Piscina | undefined;
   private jobs: Piscina | undefined;
   private readonly running: Promise<unknown>[] = [];
+  private requestThreads = 0;
   private stopping = false;
 
   constructor(
@@ -24,27 +32,38 @@ export class ServicePool {
     private readonly threads: number,
   ) {}
 
-  /** Starts the service threads: one for background work, the others for requests. */
-  start(): void {
+  /** Starts threads for requests, as long as there are fewer than requests, and than there may be. */
+  serveRequests(requests: number): void {
+    const wanted = Math.min(requests, this.threads - 1);
+    while (this.requestThreads < wanted && !this.stopping) this.serve(++this.requestThreads, 'requests');
+  }
+
+  /** Starts the thread for background work. */
+  serveBackground(): void {
+    if (this.running[BACKGROUND] === undefined && !this.stopping) this.serve(BACKGROUND, 'background');
+  }
+
+  /** Starts all threads: others may make work that this thread does not see. */
+  serveAll(): void {
+    this.serveBackground();
+    this.serveRequests(this.threads);
+  }
+
+  /** One thread's task, made again when its thread ends before its time (out of memory, say). */
+  private serve(index: number, role: ServiceTask['role']): void {
     // The tasks block their threads for good; Piscina's own waiting in Atomics would add nothing.
-    this.service = new Piscina({
+    this.service ??= new Piscina({
       filename: SERVICE_URL,
-      minThreads: this.threads,
+      minThreads: 0,
       maxThreads: this.threads,
       concurrentTasksPerWorker: 1,
       atomics: 'disabled',
       recordTiming: false,
     });
-    for (let i = 0; i < this.threads; i++) this.serve(i, i === 0 ? 'background' : 'requests');
-  }
-
-  /** One thread's task, made again when its thread ends before its time (out of memory, say). */
-  private serve(index: number, role: ServiceTask['role']): void {
     const task: ServiceTask = { handle: this.handle, role };
-    const run = this.service!.run(task).catch(() => {
+    this.running[index] = this.service.run(task).catch(() => {
       if (!this.stopping) this.serve(index, role);
     });
-    this.running[index] = run;
   }
 
   async run(moduleUrl: string, data: unknown, signal: AbortSignal | undefined): Promise<unknown> {

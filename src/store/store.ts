@@ -48,13 +48,12 @@ export class Store {
     private readonly device: OpenedDevice,
     threads: number,
   ) {
-    this.client = new ServiceClient(session.arena, session.ring);
     this.pool = new ServicePool(session.handle, threads);
+    this.client = new ServiceClient(session.arena, session.ring, (requests) => this.pool.serveRequests(requests));
   }
 
   /** @internal */
   start(): void {
-    this.pool.start();
     this.watch = setInterval(() => this.watchThreads(), WATCH_MS);
     this.watch.unref();
   }
@@ -66,6 +65,7 @@ export class Store {
 
   /** What other threads need to attach: pass it through `workerData` or `postMessage` to `attachStore`. */
   get handle(): StoreHandle {
+    this.pool.serveAll();
     return this.session.handle;
   }
 
@@ -75,6 +75,7 @@ export class Store {
     this.check('open', name);
     const bytes = encodeName(name, 'open');
     if ((access & Access.Write) !== 0) this.checkWritable('open', name);
+    this.pool.serveBackground();
     const { task } = this.session;
     const record = await this.client.call(Operation.Open, [access, task.thread], bytes, (n) => n[0], name);
     const file = new File(this.session, this.client, name, record, (closed) => this.files.delete(closed));
@@ -154,6 +155,7 @@ export class Store {
     if (typeof moduleUrl !== 'string' && !(moduleUrl instanceof URL)) {
       throw invalidArgType('moduleUrl', 'of type string or an instance of URL', moduleUrl);
     }
+    this.pool.serveAll();
     return (await this.pool.run(String(moduleUrl), data, options.signal)) as Result;
   }
 
@@ -227,6 +229,7 @@ export class Store {
   private checkWritable(syscall: string, name: string): void {
     this.check(syscall, name);
     if (this.session.readOnly) throw new StoreError('EROFS', { syscall, path: name });
+    this.pool.serveBackground();
   }
 }
 
