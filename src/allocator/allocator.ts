@@ -3,12 +3,14 @@
  * thread may call.
  *
  *   free ──claim──▶ claimed ──publish──▶ in use ──free──▶ quarantined ──transaction durable, discarded──▶ free
- *                      └──unclaim──▶ free
+ *                      └──unclaim──▶ free                       ▲ └──transaction durable──▶ free ──┐
+ *                                                               └──────────trimming────────────────┘
  *
  * 1. Claims and quarantined runs are exclusions (exclusion-records.ts): clear in the bitmaps, and not to be had.
  * 2. A bitmap changes inside a journal handle, under its group's mutex. So after a commit the bitmaps on the device are
  *    exactly what the extent trees and metadata of that transaction say, and BlocksFree in the superblock is their sum.
- * 3. Freed blocks are neither reused nor discarded before the transaction that freed them is durable.
+ * 3. Freed blocks are neither reused nor discarded before the transaction that freed them is durable. Short runs are
+ *    discarded later, if they are still free then (trim.ts).
  * 4. Publishing what is not claimed is an assertion. Freeing what is not in use is EUCLEAN: the device may say so.
  *
  * Locks: Growth and AllocatorGroup (so: callers may hold an extent-map or the inode table lock), Checkpoint for a
@@ -34,6 +36,7 @@ import { ExclusionRecords, initExclusions } from './exclusion-records.js';
 import { type ClaimedRun, Found, GroupSearch, Take } from './group-search.js';
 import { type BlockRange, Quarantine } from './quarantine.js';
 import { Keep, Space } from './space.js';
+import { Trim } from './trim.js';
 
 /** Credits: metadata blocks that one call may dirty in its caller's handle. */
 export const CLAIM_CREDITS = 1;
@@ -64,6 +67,7 @@ export class Allocator implements DurableListener {
   private readonly quarantine: Quarantine;
   private readonly space: Space;
   private readonly groups: GroupSearch;
+  private readonly trim: Trim;
   private readonly block: ClaimedRun = { start: 0, length: 0 };
   private readonly quarantinedMax: number;
   /** Checksums of data blocks, on stores that have them. */
@@ -80,6 +84,7 @@ export class Allocator implements DurableListener {
     this.quarantine = new Quarantine(this.records);
     this.space = new Space(arena, this.records);
     this.groups = new GroupSearch(arena, journal, metadata, this.records, this.claims, this.quarantine, geometry);
+    this.trim = new Trim(this.records, this.quarantine, this.groups, this.space, metadata, geometry);
     this.checksums = geometry.dataChecksums
       ? new DataChecksums(journal, metadata, geometry, this.groups, this.records)
       : null;
@@ -234,16 +239,47 @@ export class Allocator implements DurableListener {
   }
 
   private *releaseDurable(task: Task): Routine<void> {
-    const { durable, device } = this.journal;
+    const { durable } = this.journal;
+    const least = Atomics.load(task.words, Header.DiscardLater);
     let released = 0;
     for (const group of this.quarantine.takeGroups(task)) {
-      if (device.canDiscard) {
-        const ranges = yield* this.quarantine.durableRanges(task, group, durable);
-        for (const range of ranges) yield* this.discard(task, range);
-      }
-      released += yield* this.quarantine.release(task, group, durable);
+      released += yield* this.releaseGroup(task, group, durable, least);
     }
     if (released > 0) count(task, Count.QuarantineFlushes);
+  }
+
+  /** Runs of fewer than `least` blocks are left to be trimmed. */
+  private *releaseGroup(task: Task, group: number, durable: number, least: number): Routine<number> {
+    if (this.journal.device.canDiscard) {
+      for (const range of yield* this.quarantine.durableRanges(task, group, durable)) {
+        if (range.length >= least) yield* this.discard(task, range);
+        else this.trim.note(task, group, range);
+      }
+    }
+    return yield* this.quarantine.release(task, group, durable);
+  }
+
+  /** Begins a round of trimming; a round is one thread's. */
+  beginTrim(): void {
+    this.trim.begin();
+  }
+
+  /** Discards some of the short runs that are still free. False: the round is over. The caller has no handle. */
+  *trimSome(task: Task): Routine<boolean> {
+    const group = this.trim.next(task);
+    if (group < 0) return false;
+    const lock = checkpointLock(this.arena);
+    yield* lockMutex(task, lock);
+    try {
+      const { durable } = this.journal;
+      yield* this.trim.exclude(task, durable);
+      yield* this.releaseGroup(task, group, durable, 0);
+    } finally {
+      unlockMutex(task, lock);
+    }
+    // For those who had something to release meanwhile.
+    yield* this.releaseQuarantine(task, false);
+    return true;
   }
 
   /** A device that will not discard keeps the old content, which nobody can read: no reason to fail anything. */

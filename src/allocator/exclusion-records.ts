@@ -83,6 +83,11 @@ export class ExclusionRecords {
     return this.words[Header.ExclusionCount] > promised;
   }
 
+  /** Whether there is a record that no open handle was promised. Under the leaf mutex. */
+  hasUnpromised(): boolean {
+    return this.words[Header.ExclusionCount] > Atomics.load(this.words, this.credits);
+  }
+
   /** Whether claimers may be waiting for records. Under the leaf mutex, before a record is given back. */
   areClaimsStarved(): boolean {
     const { words } = this;

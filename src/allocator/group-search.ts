@@ -220,8 +220,8 @@ export class GroupSearch {
     if (this.found.longest >= 0) records.setLongest(task, group, epoch, this.found.longest);
   }
 
-  /** The group's bitmap with its exclusions marked as used; a copy where there are any. */
-  private overlaid(task: Task, group: number, bitmap: Uint32Array): Uint32Array {
+  /** Under the group's mutex: its bitmap with its exclusions marked as used; a copy where there are any. */
+  overlaid(task: Task, group: number, bitmap: Uint32Array): Uint32Array {
     const { claims, quarantine, scratch } = this;
     if (claims.isEmpty(group) && quarantine.isEmpty(group)) return bitmap;
     const start = groupStart(this.geometry, group);

@@ -1,6 +1,6 @@
 /**
- * Quarantine: runs of blocks freed by transactions that are not durable yet, nor discarded. Neither reused nor touched
- * until then.
+ * Quarantine: runs of blocks freed by transactions that are not durable yet, or about to be discarded. Neither reused nor
+ * touched until then.
  *
  * 1. A group's chain changes under the group's mutex; its records come and go under the Exclusions leaf mutex too. So a
  *    search, which holds the first, reads the chain without the second, however long it is.
@@ -10,7 +10,7 @@
  * 3. BlocksQuarantined is the sum of all runs. It and BlocksFree change together under the leaf mutex: their sum is the
  *    clear bits of all bitmaps whenever no handle is open.
  *
- * `add` in a handle; a release by one thread at a time, which holds the Checkpoint mutex.
+ * `add` in a handle; `addFree` and a release by one thread at a time, which holds the Checkpoint mutex.
  */
 import { markUsed } from '../format/bitmap.js';
 import { reached } from '../journal/transaction-number.js';
@@ -45,6 +45,24 @@ export class Quarantine {
     } finally {
       records.leave(task);
     }
+  }
+
+  /**
+   * Under the group's mutex: free blocks that are about to be discarded, as if `transaction`, a durable one, had freed them.
+   * False: no record is to be had.
+   */
+  addFree(task: Task, group: number, start: number, length: number, transaction: number): boolean {
+    const { records } = this;
+    records.enter(task);
+    const isRoom = records.hasUnpromised();
+    if (isRoom) {
+      records.push(records.groupAt(group) + Group.Quarantine, start, length, transaction);
+      Atomics.sub(records.words, Header.BlocksFree, length);
+      Atomics.add(records.words, Header.BlocksQuarantined, length);
+      this.list(group);
+    }
+    records.leave(task);
+    return isRoom;
   }
 
   isEmpty(group: number): boolean {

@@ -69,6 +69,13 @@ export class Space {
     return this.suffices(free + quarantined, reserved, pages, keep);
   }
 
+  /** Free blocks that no promise needs, nor metadata. */
+  unpromised(task: Task): number {
+    this.readCounters(task);
+    const { free, reserved } = this.counters;
+    return Math.max(0, free - reserved - this.metadataReserve - Math.floor(reserved / RESERVED_PER_METADATA));
+  }
+
   get quarantined(): number {
     return this.unsigned[Header.BlocksQuarantined];
   }

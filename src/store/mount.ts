@@ -40,6 +40,9 @@ import { RequestRing } from './request-ring.js';
 import { makeHandle, Session, type StoreHandle } from './session.js';
 import { syncStore } from './sync-all.js';
 
+/** Shorter runs of freed blocks are discarded later, by trimming. */
+const DISCARD_AT_ONCE_BYTES = 2 ** 20;
+
 export interface MountPlan {
   /** Names the device in errors. */
   path: string;
@@ -125,6 +128,8 @@ export function unmount(session: Session): void {
   for (const slot of openFiles.takeAll()) session.run('close', engine.inodes.release(task, slot));
   if (session.readOnly) return;
   session.run('close', syncStore(task, engine));
+  engine.allocator.beginTrim();
+  while (session.run('close', engine.allocator.trimSome(task)));
   // Work that an error stopped, or a file without a name that a dead thread had open: the next opening has to do with it.
   if (session.arena.unsigned[Header.OrphanHead] !== 0) return;
   session.run('close', journal.close(task));
@@ -180,6 +185,7 @@ function layArena(superblock: Superblock, layout: Layout, plan: MountPlan, used:
   words[Header.Flags] = (plan.verify ? HeaderFlag.Verify : 0) | (plan.readOnly ? HeaderFlag.ReadOnly : 0);
   words[Header.RwsemPolicy] = plan.policy;
   words[Header.Blocks] = superblock.blocks;
+  words[Header.DiscardLater] = Math.ceil(DISCARD_AT_ONCE_BYTES / superblock.blockBytes);
   words[Header.Seed] = (plan.random() * 2 ** 31) | 0;
   const arena = new Arena(buffer, layout);
   initRwsem(arena, layout.locks + GlobalLock.Names, LockRank.Names);

@@ -3,7 +3,7 @@
  *
  * Two roles. `requests`: serves the opening thread's requests, first come first served, and reads ahead and writes back
  * while there are none. `background`: readahead, dirty pages over the background limit or too old, the commit every
- * `commitIntervalMs`, and checkpoints of a log that fills; callers' requests cannot occupy it, so that a caller who waits
+ * `commitIntervalMs`, checkpoints of a log that fills, and trimming; callers' requests cannot occupy it, so that a caller who waits
  * for frames or for the journal is never waiting for its own kind. Nobody who holds a lock waits for either (a holder
  * does at once, itself, what it needs done), so neither role can take part in a cycle.
  *
@@ -26,6 +26,8 @@ export interface ServiceTask {
 }
 
 const IDLE_MS = 1000;
+/** Between two rounds of trimming. */
+const TRIM_INTERVAL_MS = 5000;
 /** Pages that a request thread writes back before it looks for requests again. */
 const HELP_PAGES = 256;
 
@@ -90,6 +92,8 @@ function serveBackground(session: Session): void {
   const { words } = session.arena;
   const window = new ReadaheadWindow();
   let committedAt = session.task.driver.now();
+  let trimmedAt = committedAt;
+  let trims = false;
   let seen = Atomics.load(words, Header.WritebackWork);
   while (!stopping(session)) {
     while (readOneWindow(session, window));
@@ -100,7 +104,13 @@ function serveBackground(session: Session): void {
       commitQuietly(session);
     }
     if (session.engine.journal.wantsCheckpoint) checkpointQuietly(session);
-    if (written === 0) Atomics.wait(words, Header.WritebackWork, seen, IDLE_MS);
+    if (now - trimmedAt >= TRIM_INTERVAL_MS) {
+      trimmedAt = now;
+      trims = true;
+      session.engine.allocator.beginTrim();
+    }
+    trims = trims && trimQuietly(session);
+    if (written === 0 && !trims) Atomics.wait(words, Header.WritebackWork, seen, IDLE_MS);
     seen = Atomics.load(words, Header.WritebackWork);
   }
 }
@@ -148,6 +158,17 @@ function commitQuietly(session: Session): void {
     session.run('commit', engine.journal.commit(task));
   } catch {
     // The journal has latched the error: the next sync of anybody throws it.
+  }
+}
+
+/** Discards some of what was freed in small pieces. False: that is all for now. */
+function trimQuietly(session: Session): boolean {
+  const { task, engine } = session;
+  if (session.readOnly || engine.journal.failed) return false;
+  try {
+    return session.run('trim', engine.allocator.trimSome(task));
+  } catch {
+    return false;
   }
 }
 

@@ -113,6 +113,8 @@ export const enum Header {
   QuarantineMissed,
   /** Above the highest record of open files that was ever claimed; only grows, by compare-exchange. */
   OpenFilesUsed,
+  /** Freed runs of fewer blocks are not discarded as soon as they are durable, but by trimming (allocator/trim.ts). */
+  DiscardLater,
   Words = 64,
 }
 
@@ -465,6 +467,9 @@ export const enum Group {
   Quarantine,
   /** Next group on the list of those with quarantined runs, + 2; 1 at its end, 0 off it. Under the Exclusions lock. */
   QuarantineNext,
+  /** Hull of what was released undiscarded (allocator/trim.ts), in bits; TrimEnd is 0 where it is empty. Exclusions lock. */
+  TrimFrom,
+  TrimEnd,
   Words = 8,
 }
 

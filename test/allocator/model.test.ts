@@ -129,10 +129,21 @@ test.each([
         model.used.delete(block);
         model.quarantined.set(block, world.journal.running);
       }
+    } else if (what < 0.985) {
+      world.allocator.beginTrim();
+      while (world.run(world.allocator.trimSome(world.task)));
     } else {
       commitAndCompare(hint);
     }
   };
+
+  /** Odd seeds discard short runs later. */
+  const watchDiscards = (): void => {
+    world.arena.words[Header.DiscardLater] = seed % 2 === 1 ? 8 : 0;
+    device.onDiscard = (position, length) =>
+      model.check({ start: position / BLOCK_BYTES, length: length / BLOCK_BYTES }, `seed ${seed}: discarded`);
+  };
+  watchDiscards();
 
   for (let i = 0; i < STEPS; i++) {
     try {
@@ -147,6 +158,7 @@ test.each([
       expect(world.arena.words[Header.ExclusionCount]).toBe(shape.exclusions);
       world = makeAllocWorld(device, shape);
       model = new Model(world, device);
+      watchDiscards();
     }
   }
 });
