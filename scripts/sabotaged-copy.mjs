@@ -19,6 +19,7 @@ export class SabotagedCopy {
     const config = JSON.parse(readFileSync(join(ROOT, 'tsconfig.json'), 'utf8'));
     // What a sabotage leaves unused is no mistake of its own.
     Object.assign(config.compilerOptions, { noUnusedLocals: false, noUnusedParameters: false, declaration: false });
+    Object.assign(config.compilerOptions, { incremental: true, tsBuildInfoFile: 'tsbuildinfo' });
     config.include = withTests ? ['src', 'workers', 'bench'] : ['src'];
     writeFileSync(join(this.root, 'tsconfig.json'), JSON.stringify(config));
   }
