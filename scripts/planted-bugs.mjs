@@ -198,6 +198,7 @@ const WORKLOADS = [
   ['random', (campaign, o) => campaign.cutRandomWorkloads(1, 300, o)],
   ['scattered', (campaign, o) => campaign.cutScatteredFiles(150, o)],
   ['threads', (campaign, o) => campaign.cutRandomWorkloads(4, 40, o)],
+  ['truncations', (campaign, o) => campaign.cutTruncations(3, 30, o)],
 ];
 
 /** In a process of its own: the copy's machine looks at the copy's engine. */

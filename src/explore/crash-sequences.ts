@@ -148,6 +148,25 @@ export function* scatteredOperations(random: CrashRandom): Generator<CrashOperat
   }
 }
 
+const CUT_BLOCKS_MAX = 8;
+
+/**
+ * Two files that are written, cut shorter and made longer again, and now and then something that commits: what a truncation has
+ * still to do when another thread's commit makes its first transaction durable.
+ */
+export function* cuttingOperations(random: CrashRandom, prefix = ''): Generator<CrashOperation> {
+  for (let round = 0; ; round++) {
+    const name = `${prefix}${round % 2}`;
+    const size = (2 + random.below(CUT_BLOCKS_MAX - 1)) * BLOCK;
+    yield { kind: 'create', name };
+    yield { kind: 'write', name, position: 0, length: size };
+    yield random.chance(0.5) ? { kind: 'writeback', name } : { kind: 'sync', name };
+    yield { kind: 'truncate', name, position: random.below(size - BLOCK) };
+    if (random.chance(0.5)) yield { kind: 'commit', name: '' };
+    if (random.chance(0.3)) yield { kind: 'truncate', name, position: size };
+  }
+}
+
 function drawKind(random: CrashRandom): CrashOperation['kind'] {
   let left = random.below(WEIGHT_SUM);
   for (const [kind, weight] of WEIGHTS) {

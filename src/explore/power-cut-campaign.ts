@@ -15,6 +15,7 @@ import { CrashRandom } from './crash-random.js';
 import { CrashRunner } from './crash-run.js';
 import {
   allSequences,
+  cuttingOperations,
   dressed,
   isPossibleSequence,
   randomOperations,
@@ -102,8 +103,22 @@ function sequencesFor(length: number, start: CrashModel, random: CrashRandom) {
 
 /** Long random workloads: of one thread, or of several that chance interleaves. */
 export function cutRandomWorkloads(threads: number, operations: number, options: CampaignOptions): CampaignReport {
+  return cutInterleaved(threads, operations, options, randomOperations);
+}
+
+/** Threads that truncate, and commit what others have begun. */
+export function cutTruncations(threads: number, operations: number, options: CampaignOptions): CampaignReport {
+  return cutInterleaved(threads, operations, options, cuttingOperations);
+}
+
+function cutInterleaved(
+  threads: number,
+  operations: number,
+  options: CampaignOptions,
+  sourceOf: (random: CrashRandom, prefix: string) => Generator<CrashOperation>,
+): CampaignReport {
   return cutWorkloads(options, (runner, base, random) => {
-    const sources = Array.from({ length: threads }, (_, i) => randomOperations(random, threads === 1 ? '' : `t${i}-`));
+    const sources = Array.from({ length: threads }, (_, i) => sourceOf(random, threads === 1 ? '' : `t${i}-`));
     const workloads = sources.map((source) => take(operations, source));
     const recorded =
       threads === 1

@@ -12,6 +12,7 @@ import {
   cutRandomWorkloads,
   cutScatteredFiles,
   cutSequences,
+  cutTruncations,
 } from '#dist/src/explore/power-cut-campaign.js';
 
 const IMAGES = Number(process.env.EMMENTAL_CUT_IMAGES ?? 20_000);
@@ -54,7 +55,7 @@ describe('after a power cut', () => {
 
   it(
     'every sequence of up to three operations keeps its promises',
-    () => expectKept(cutSequences(3, options(0.6)), 'every sequence'),
+    () => expectKept(cutSequences(3, options(0.55)), 'every sequence'),
     TIMEOUT_MS,
   );
 
@@ -73,6 +74,12 @@ describe('after a power cut', () => {
   it(
     'threads that sync at the same time keep their promises',
     () => expectKept(cutRandomWorkloads(4, 40, options(0.15)), 'threads'),
+    TIMEOUT_MS,
+  );
+
+  it(
+    'truncations that others commit half-way keep their promises',
+    () => expectKept(cutTruncations(3, 30, options(0.05)), 'truncations'),
     TIMEOUT_MS,
   );
 
