@@ -9,7 +9,8 @@
 //   survives why nothing finds it, where that is so
 import { BLOCKS } from './sabotages/blocks.mjs';
 import { FILE } from './sabotages/file.mjs';
+import { JOURNAL } from './sabotages/journal.mjs';
 import { LOCKS } from './sabotages/locks.mjs';
 import { PAGECACHE } from './sabotages/pagecache.mjs';
 
-export const SABOTAGES = [...FILE, ...PAGECACHE, ...LOCKS, ...BLOCKS];
+export const SABOTAGES = [...FILE, ...PAGECACHE, ...LOCKS, ...BLOCKS, ...JOURNAL];

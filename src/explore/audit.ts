@@ -10,12 +10,14 @@ import { pinFilled } from '../file/edge.js';
 import type { Engine } from '../file/engine.js';
 import { read } from '../file/read.js';
 import { sizeOf } from '../inode/inode.js';
+import { reached } from '../journal/transaction-number.js';
 import { describeState, PageFlag, PIN_ONE } from '../pagecache/page.js';
 import { EffectKind, IoKind, type Routine } from '../routine/effect.js';
 import type { Driver } from '../routine/task.js';
 import { checkDevice } from '../store/check.js';
+import { recoverStore } from '../store/recover-store.js';
 import { syncStore } from '../store/sync-all.js';
-import { Header, Page, StoreState } from '../sync/layout.js';
+import { Header, Journal, Page, StoreState } from '../sync/layout.js';
 import { describeHeld, holdsAnything } from '../sync/threads.js';
 import { MAX_FILE_PAGES } from '../units.js';
 import { type LogicalThread, ThreadState } from './logical-thread.js';
@@ -36,6 +38,7 @@ export function audit(world: World, observer: Observer, driver: Driver, threads:
     return;
   }
   const auditor = world.actor(world.scenario.threads.length, driver);
+  if (world.scenario.logFree !== undefined) checkCrash(world, auditor.engine);
   const hasDead = threads.some(({ state }) => state === ThreadState.Dead);
   for (const file of world.files) readAll(world, observer, auditor, file, READS_FROM_CACHE);
   if (world.device.hasFailed) {
@@ -56,6 +59,21 @@ export function audit(world: World, observer: Observer, driver: Driver, threads:
   runAlone(world, auditor, engine.journal.close(task));
   const { clean, errors } = checkDevice(world.device);
   if (!clean) throw new ScheduleFailed('check', errors.map(({ message }) => message).join('; '));
+}
+
+/** What a crash would leave now: a sound store, with every transaction that was called durable. */
+function checkCrash({ device, arena }: World, { journal }: Engine): void {
+  const { clean, errors } = checkDevice(device);
+  if (!clean)
+    throw new ScheduleFailed(
+      'check',
+      `after a crash, had there been one: ${errors.map(({ message }) => message).join('; ')}`,
+    );
+  const dirtied = arena.words[arena.layout.journal + Journal.Dirtied];
+  if (!reached(journal.durable, dirtied)) return;
+  const { transaction } = recoverStore(device, 0, true).superblock;
+  if (!reached(transaction | 0, dirtied))
+    throw new ScheduleFailed('lost', `a crash would give back transaction ${transaction}, and ${dirtied} was durable`);
 }
 
 function checkLeftovers({ arena }: World, { name, actor }: LogicalThread): void {

@@ -74,6 +74,7 @@ export function operationInWords(operation: ScenarioOperation): string {
   if (kind === 'writeback') return `writes changed pages of ${file} back to the device`;
   if (kind === 'sync') return `makes ${file} durable`;
   if (kind === 'commit') return 'commits, after which freed blocks may be used again';
+  if (kind === 'checkpoint') return 'writes what the journal holds to its place, and empties its log';
   const range = rangeInWords(operation.at, operation.length);
   const through =
     'faulting' in operation && operation.faulting !== undefined

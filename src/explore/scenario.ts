@@ -51,7 +51,9 @@ export type ScenarioOperation =
   | { readonly kind: 'writeback'; readonly file: string }
   | { readonly kind: 'sync'; readonly file: string }
   /** Makes the running transaction durable, with which freed blocks come free. */
-  | { readonly kind: 'commit'; readonly file: string };
+  | { readonly kind: 'commit'; readonly file: string }
+  /** Empties the journal's log, as the background thread does. */
+  | { readonly kind: 'checkpoint'; readonly file: string };
 
 export interface ScenarioThread {
   readonly name: string;
@@ -69,6 +71,11 @@ export interface Scenario {
   readonly threads: readonly ScenarioThread[];
   /** Page frames; by default plenty. */
   readonly frames?: number;
+  /**
+   * Blocks of the journal's log that are free at the start, at most; by default most of them. Then what a crash would leave
+   * after a schedule is looked at too.
+   */
+  readonly logFree?: number;
   /** I/O of a file's page that fails, once. A page that the file has not yet is looked for right behind its last one. */
   readonly faults?: readonly { readonly io: 'read' | 'write'; readonly file: string; readonly page: number }[];
   /** Time that a step takes, so that patience ends; by default time stands still until everybody waits. */

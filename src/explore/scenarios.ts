@@ -4,6 +4,7 @@ import { ATOMICITY } from './scenarios/atomicity.js';
 import { CALLBACK } from './scenarios/callback.js';
 import { DEATH } from './scenarios/death.js';
 import { FAILING_WRITE } from './scenarios/failing-write.js';
+import { FULL_LOG } from './scenarios/full-log.js';
 import { PUNCH } from './scenarios/punch.js';
 import { RECLAIM } from './scenarios/reclaim.js';
 import { REUSE } from './scenarios/reuse.js';
@@ -21,6 +22,7 @@ export const scenarios: readonly Scenario[] = [
   ...REUSE,
   ...WRITEBACK,
   ...FAILING_WRITE,
+  ...FULL_LOG,
   ...CALLBACK,
   ...ATOMICITY,
   ...DEATH,

@@ -87,6 +87,7 @@ export class ThreadProgram {
       case 'writeback':
       case 'sync':
       case 'commit':
+      case 'checkpoint':
         return this.sync(operation, file);
       default:
         return this.invalidate(operation, file);
@@ -186,9 +187,10 @@ export class ThreadProgram {
     yield* releasePin(task, engine, pinned);
   }
 
-  private *sync({ kind }: Of<'writeback' | 'sync' | 'commit'>, { slot }: WorldFile): Routine<void> {
+  private *sync({ kind }: Of<'writeback' | 'sync' | 'commit' | 'checkpoint'>, { slot }: WorldFile): Routine<void> {
     const { task, engine } = this.actor;
     if (kind === 'commit') yield* engine.journal.commit(task);
+    else if (kind === 'checkpoint') yield* engine.journal.checkpoint(task);
     else if (kind === 'sync') yield* sync(task, engine, slot, cursorOf(this.world, slot));
     else yield* engine.cache.writeRange(task, slot, 0, MAX_FILE_PAGES, { wait: true });
   }

@@ -17,6 +17,7 @@ import type { Engine } from '../file/engine.js';
 import { HotPath } from '../file/hot-path.js';
 import { ErrorCursor } from '../file/sync.js';
 import { write } from '../file/write.js';
+import { HEAD_SLOTS } from '../format/journal-head.js';
 import type { ExtentMap } from '../inode/extent-map.js';
 import { INODE_TABLE_SLOT, inoOf, slotAt } from '../inode/inode.js';
 import type { Scheme } from '../locking/scheme.js';
@@ -44,6 +45,7 @@ import { FIRST_GENERATION, PAGE_BYTES, stampBytes, WORDS_PER_PAGE } from './stam
 
 const BLOCKS = 128;
 const JOURNAL_BLOCKS = 68;
+const LOG_BLOCKS = JOURNAL_BLOCKS - HEAD_SLOTS;
 const FRAMES = 40;
 const COMMIT_BLOCKS = 256;
 const START_MS = 1_700_000_000_000;
@@ -119,6 +121,7 @@ export class World {
       io,
       block: this.blockToBe(this.fileNamed(file), page),
     }));
+    this.fillLog(scenario.logFree ?? LOG_BLOCKS);
     this.restoreBias();
     this.slots = [...scenario.threads, null].map(() => attachThread(this.arena, SETUP_DRIVER).thread);
     this.snapshot = {
@@ -191,6 +194,17 @@ export class World {
     for (const { slot } of this.files) {
       const inode = slotAt(this.arena, slot);
       for (const lock of [Inode.IRwsem, Inode.InvalidateLock]) this.arena.words[inode + lock + Rwsem.BiasOff] = 0;
+    }
+  }
+
+  /** By small transactions, until no more than so many blocks are left. */
+  private fillLog(free: number): void {
+    const { task, journal } = this.session;
+    while (LOG_BLOCKS - journal.logBlocksUsed > free) {
+      this.run(journal.begin(task, 1));
+      journal.dirty(task, journal.superblockFrame);
+      journal.end(task);
+      this.run(journal.commit(task));
     }
   }
 

@@ -9,7 +9,7 @@ import { editedFiles } from '../../scripts/edited-files.mjs';
 import { SABOTAGES } from '../../scripts/sabotages.mjs';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-const FOLDERS = ['allocator', 'file', 'inode', 'locking', 'pagecache', 'sync'];
+const FOLDERS = ['allocator', 'file', 'inode', 'journal', 'locking', 'pagecache', 'sync'];
 
 function check(...names: string[]): { status: number | null; output: string } {
   const args = [join(ROOT, 'scripts/mutation-check.mjs'), ...names];
