@@ -84,7 +84,7 @@ export class Allocator implements DurableListener {
     this.quarantine = new Quarantine(this.records);
     this.space = new Space(arena, this.records);
     this.groups = new GroupSearch(arena, journal, metadata, this.records, this.claims, this.quarantine, geometry);
-    this.trim = new Trim(this.records, this.quarantine, this.groups, this.space, metadata, geometry);
+    this.trim = new Trim(arena, this.records, this.quarantine, this.groups, this.space, metadata, geometry);
     this.checksums = geometry.dataChecksums
       ? new DataChecksums(journal, metadata, geometry, this.groups, this.records)
       : null;
@@ -252,8 +252,7 @@ export class Allocator implements DurableListener {
   private *releaseGroup(task: Task, group: number, durable: number, least: number): Routine<number> {
     if (this.journal.device.canDiscard) {
       for (const range of yield* this.quarantine.durableRanges(task, group, durable)) {
-        if (range.length >= least) yield* this.discard(task, range);
-        else this.trim.note(task, group, range);
+        if (range.length >= least || !this.trim.note(task, range)) yield* this.discard(task, range);
       }
     }
     return yield* this.quarantine.release(task, group, durable);
@@ -264,7 +263,7 @@ export class Allocator implements DurableListener {
     this.trim.begin();
   }
 
-  /** Discards some of the short runs that are still free. False: the round is over. The caller has no handle. */
+  /** Discards what is still free of one short run. False: the round is over. The caller has no handle. */
   *trimSome(task: Task): Routine<boolean> {
     const group = this.trim.next(task);
     if (group < 0) return false;
@@ -272,7 +271,7 @@ export class Allocator implements DurableListener {
     yield* lockMutex(task, lock);
     try {
       const { durable } = this.journal;
-      yield* this.trim.exclude(task, durable);
+      yield* this.trim.exclude(task, group, durable);
       yield* this.releaseGroup(task, group, durable, 0);
     } finally {
       unlockMutex(task, lock);

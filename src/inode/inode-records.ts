@@ -58,6 +58,8 @@ export const CREDITS_TAKE_RECORD = 1 + GROW_BLOCKS * (1 + ALLOCATE_METADATA_CRED
 export class InodeRecords {
   private readonly perBlock: number;
   private readonly mutex: number;
+  /** Goal of the inode that this thread freed last, until a new one takes it; 0: none. */
+  private vacated = 0;
 
   constructor(
     private readonly arena: Arena,
@@ -220,6 +222,14 @@ export class InodeRecords {
     storeInodeRecord(view, offset, record);
     this.journal.dirty(task, frame);
     this.setUp(task, slot, block, offset, record);
+    if (this.vacated === 0) return;
+    this.arena.unsigned[slotAt(this.arena, slot) + Inode.Goal] = this.vacated;
+    this.vacated = 0;
+  }
+
+  /** An inode is being freed: the next new one of this thread may have its place on the device. */
+  vacate(slot: Slot): void {
+    this.vacated = this.arena.unsigned[slotAt(this.arena, slot) + Inode.Goal];
   }
 
   /** False where the number is in core already: a damaged name led somebody to the free record. */

@@ -208,6 +208,7 @@ export class InodeTable {
   private *free(task: Task, slot: Slot): Routine<void> {
     yield* this.cache.drop(task, slot, 0, MAX_FILE_PAGES);
     yield* this.removeExtents(task, slot);
+    this.records.vacate(slot);
     yield* this.journal.begin(task, CREDITS_FREE_RECORD);
     try {
       yield* this.orphans.free(task, slot);

@@ -115,6 +115,9 @@ export const enum Header {
   OpenFilesUsed,
   /** Freed runs of fewer blocks are not discarded as soon as they are durable, but by trimming (allocator/trim.ts). */
   DiscardLater,
+  /** Ring of runs to be trimmed: place of the oldest, and how many there are. Under the exclusions lock. */
+  TrimHead,
+  TrimCount,
   Words = 64,
 }
 
@@ -467,9 +470,6 @@ export const enum Group {
   Quarantine,
   /** Next group on the list of those with quarantined runs, + 2; 1 at its end, 0 off it. Under the Exclusions lock. */
   QuarantineNext,
-  /** Hull of what was released undiscarded (allocator/trim.ts), in bits; TrimEnd is 0 where it is empty. Exclusions lock. */
-  TrimFrom,
-  TrimEnd,
   Words = 8,
 }
 
@@ -481,6 +481,15 @@ export const enum Exclusion {
   Transaction,
   /** Next record of the chain or of the free list, from 1. */
   Next,
+  Words,
+}
+
+export const TRIM_RUNS = 1024;
+
+/** Blocks that were released undiscarded (allocator/trim.ts). Under the Exclusions lock. */
+export const enum TrimRun {
+  Start,
+  Length,
   Words,
 }
 
@@ -644,6 +653,8 @@ export interface Layout extends ArenaShape {
   inodeRecords: number;
   groupRecords: number;
   exclusionRecords: number;
+  /** TRIM_RUNS runs, a ring. */
+  trimRuns: number;
   pinRecords: number;
   openFileRecords: number;
   readaheadRecords: number;
@@ -689,6 +700,7 @@ export function layoutOf(shape: ArenaShape, gates: number): Layout {
   const inodeRecords = region(shape.inodes * Inode.Words);
   const groupRecords = region(shape.groups * Group.Words);
   const exclusionRecords = region(shape.exclusions * Exclusion.Words);
+  const trimRuns = region(TRIM_RUNS * TrimRun.Words);
   const pinRecords = region(shape.pins * Pin.Words);
   const openFileRecords = region(shape.openFiles * OpenFile.Words);
   const readaheadRecords = region(READAHEAD_ENTRIES * ReadaheadEntry.Words);
@@ -717,6 +729,7 @@ export function layoutOf(shape: ArenaShape, gates: number): Layout {
     inodeRecords,
     groupRecords,
     exclusionRecords,
+    trimRuns,
     pinRecords,
     openFileRecords,
     readaheadRecords,

@@ -2,7 +2,7 @@
 import { beforeEach, expect, test } from 'vitest';
 import { ClaimedRun } from '#dist/src/allocator/group-search.js';
 import { MemoryDevice } from '#dist/src/device/memory-device.js';
-import { Header } from '#dist/src/sync/layout.js';
+import { Header, TRIM_RUNS } from '#dist/src/sync/layout.js';
 import {
   type AllocWorld,
   BLOCK_BYTES,
@@ -50,12 +50,12 @@ function free(start: number, length: number): void {
 
 const commit = (): void => world.run(world.journal.commit(world.task));
 
-/** A round, and how many batches it took. */
+/** A round, and how many runs it came to. */
 function trim(): number {
-  let batches = 0;
+  let runs = 0;
   world.allocator.beginTrim();
-  while (world.run(world.allocator.trimSome(world.task))) batches += 1;
-  return batches;
+  while (world.run(world.allocator.trimSome(world.task))) runs += 1;
+  return runs;
 }
 
 test('short runs are released as they are, and discarded by the next round; long ones at once', () => {
@@ -71,6 +71,40 @@ test('short runs are released as they are, and discarded by the next round; long
   expect(world.free()).toBe(before);
   expect(world.quarantined()).toBe(0);
   expect(trim()).toBe(0);
+});
+
+test('runs that touch are discarded as one, and nothing between those that do not', () => {
+  const { start } = allocate(100, 200);
+  commit();
+  for (const [first, length] of [
+    [0, 5],
+    [20, 5],
+    [5, 5],
+    [15, 5],
+  ]) {
+    free(start + first, length);
+    commit();
+  }
+  expect(trim()).toBe(2);
+  expect(discarded).toEqual([`${start}+10`, `${start + 15}+10`]);
+});
+
+test('where the queue is full, runs are discarded at once', () => {
+  device = new MemoryDevice(2 * 4096 * BLOCK_BYTES);
+  formatForTest(device, 4096);
+  world = makeAllocWorld(device, { exclusions: 4096 });
+  world.arena.words[Header.DiscardLater] = DISCARD_LATER;
+  let blocks = 0;
+  device.onDiscard = (_position, length) => {
+    blocks += length / BLOCK_BYTES;
+  };
+  const { start } = allocate(200, TRIM_RUNS * 2 + 40);
+  commit();
+  for (let i = 0; i < TRIM_RUNS + 10; i++) free(start + 2 * i, 1);
+  commit();
+  expect(blocks).toBe(10);
+  expect(trim()).toBe(TRIM_RUNS);
+  expect(blocks).toBe(TRIM_RUNS + 10);
 });
 
 test('what was taken again in the meantime is left alone', () => {
@@ -101,13 +135,13 @@ test('what a transaction freed that is not durable is not discarded', () => {
   expect(discarded.slice(2)).toEqual([`${start + 10}+5`]);
 });
 
-test('a round comes to every group, in batches', () => {
+test('a round comes to every group', () => {
   const runs = Array.from({ length: GROUPS }, (_, group) => allocate(group * GROUP + 100, 200));
   commit();
   for (const { start } of runs) for (let i = 0; i < 100; i += 4) free(start + i, 1);
   commit();
   expect(discarded).toEqual([]);
-  expect(trim()).toBe(2 * GROUPS);
+  expect(trim()).toBe(25 * GROUPS);
   expect(discarded.length).toBe(25 * GROUPS);
 });
 
