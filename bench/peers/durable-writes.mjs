@@ -5,18 +5,17 @@
  * it at random, each durable before the next begins. The sides take turns; the figure is the median call. A peer that is not
  * there is left out, by name: `npm ci --ignore-scripts --prefix bench/peers` installs them.
  */
-import { closeSync, fdatasyncSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fdatasyncSync, mkdtempSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { createStore, openStore } from '../../dist/src/index.js';
 import { attachStore } from '../../dist/src/worker.js';
+import { betterSqlite, filled, installed } from './peer.mjs';
 
 const RECORD_BYTES = 4096;
 const RECORDS = 4096;
 const MIB = 1024 * 1024;
-/** Its compiled code is made for Node 22 and ends older ones. */
-const SQLITE_NODE_MIN = 22;
 
 const isQuick = process.argv.includes('--quick');
 const TURNS = isQuick ? 2 : 60;
@@ -83,10 +82,9 @@ async function lmdb(directory) {
 }
 
 async function sqlite(directory) {
-  if (Number.parseInt(process.versions.node, 10) < SQLITE_NODE_MIN) return `needs Node ${SQLITE_NODE_MIN}`;
-  const module = await installed('better-sqlite3');
-  if (module === null) return 'not installed';
-  const db = new module.default(join(directory, 'sqlite.db'));
+  const Database = await betterSqlite();
+  if (typeof Database === 'string') return Database;
+  const db = new Database(join(directory, 'sqlite.db'));
   db.pragma('journal_mode = WAL');
   db.pragma('synchronous = FULL');
   db.exec('create table records (id integer primary key, bytes blob)');
@@ -96,24 +94,6 @@ async function sqlite(directory) {
   })();
   const update = db.prepare('update records set bytes = ? where id = ?');
   return { write: (record, bytes) => update.run(bytes, record), close: () => db.close() };
-}
-
-async function installed(name) {
-  try {
-    return await import(name);
-  } catch (error) {
-    if (error.code === 'ERR_MODULE_NOT_FOUND') return null;
-    throw error;
-  }
-}
-
-/** A file whose blocks the host has written already, so that a flush of it is one of the device alone. */
-function filled(path, sizeBytes) {
-  const fd = openSync(path, 'w+');
-  const chunk = Buffer.alloc(MIB, 1);
-  for (let position = 0; position < sizeBytes; position += MIB) writeSync(fd, chunk, 0, MIB, position);
-  fsyncSync(fd);
-  return fd;
 }
 
 /** The first half of the turns lets all sides become warm. */

@@ -18,7 +18,7 @@ export async function openSqlite(store: SyncStore): Promise<SQLiteAPI> {
 }
 
 /** As wa-sqlite itself loads the code with `fetch`, which in Node takes no files. */
-function instantiateWasm(imports: object, receive: (instance: unknown, module: unknown) => void): object {
+export function instantiateWasm(imports: object, receive: (instance: unknown, module: unknown) => void): object {
   const path = createRequire(import.meta.url).resolve('@journeyapps/wa-sqlite/dist/wa-sqlite.wasm');
   const { Module, Instance } = (globalThis as unknown as { WebAssembly: WasmConstructors }).WebAssembly;
   const code = new Module(readFileSync(path));
