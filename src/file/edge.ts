@@ -10,7 +10,7 @@
  *     can put bytes there.
  */
 import { StoreError } from '../errors.js';
-import { sizeOf } from '../inode/inode.js';
+import { inoOf, sizeOf } from '../inode/inode.js';
 import { PageFlag } from '../pagecache/page.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
@@ -94,15 +94,30 @@ export function* zeroTail(task: Task, engine: Engine, slot: Slot): Routine<void>
 }
 
 /**
- * `zeroTail` of a file whose truncation a crash cut short, before the size and the zeros were both on the device. A tail
- * that cannot be read is left: nobody will read it when the file has grown either.
+ * `zeroTail` of a file whose truncation a crash cut short, before the size and the zeros were both on the device. Throws
+ * where the tail cannot be read: a later read may succeed, and would show what was cut off once the file has grown.
  */
 export function* mendTail(task: Task, engine: Engine, slot: Slot): Routine<void> {
   try {
     yield* zeroTail(task, engine, slot);
   } catch (error) {
-    if (!(error instanceof StoreError) || error.code !== 'EIO') throw error;
+    if (!isUnreadable(error)) throw error;
+    const detail = `the end of inode ${inoOf(engine.arena, slot)}, whose truncation a crash cut short, is not to be had`;
+    throw new StoreError('EIO', { syscall: 'open', detail, cause: error });
   }
+}
+
+/** `mendTail` where the owner has given up what cannot be read: such a tail is left as it is. */
+export function* mendReadableTail(task: Task, engine: Engine, slot: Slot): Routine<void> {
+  try {
+    yield* zeroTail(task, engine, slot);
+  } catch (error) {
+    if (!isUnreadable(error)) throw error;
+  }
+}
+
+function isUnreadable(error: unknown): error is StoreError {
+  return error instanceof StoreError && error.code === 'EIO';
 }
 
 /** Writes pages [first, end) back, and waits for those that others do. Throws the error that kept pages dirty. */

@@ -13,7 +13,7 @@ import type { DeviceHandle } from '../device/open-device.js';
 import { OverlayDevice } from '../device/overlay-device.js';
 import { describeSignature, detectSignature } from '../device/signature.js';
 import { StoreError } from '../errors.js';
-import { mendTail } from '../file/edge.js';
+import { mendReadableTail, mendTail } from '../file/edge.js';
 import { type Geometry, SUPERBLOCK_BLOCK } from '../format/geometry.js';
 import { DiskState, mustOpenReadOnly, SUPERBLOCK_BYTES, type Superblock } from '../format/superblock.js';
 import { initInodeSlots, METADATA_SLOT } from '../inode/inode.js';
@@ -56,6 +56,8 @@ export interface MountPlan {
   shape: Pick<ArenaShape, 'threads' | 'exclusions' | 'openFiles' | 'requests' | 'timesLocks'>;
   scheme: string;
   readOnly: boolean;
+  /** Opens though the end of a file that a truncation had to make zeros cannot be read: for a repair, which has no other way. */
+  leavesUnreadable?: boolean;
   dirtyRatio: number;
   dirtyExpireMs: number;
   /** For the service's background thread; never, where there is none. */
@@ -70,7 +72,8 @@ export interface MountPlan {
 /**
  * The session of the thread that mounted. `shared` is the device for threads that make their own from the handle, null
  * where there are none. A store that was not closed is recovered first. EINVAL for what is no store and for a cache too
- * small, EUCLEAN for a damaged store or another format version, EROFS.
+ * small, EUCLEAN for a damaged store or another format version, EROFS. EIO where what a crash left to do cannot be done: it
+ * stays recorded, and the next opening tries again.
  */
 export function mount(device: Device, shared: DeviceHandle | null, plan: MountPlan, driver?: Driver): Session {
   const { path } = plan;
@@ -113,9 +116,10 @@ export function mount(device: Device, shared: DeviceHandle | null, plan: MountPl
   session.run('open', engine.inodes.load(task));
   if (!plan.readOnly) {
     session.run('open', journal.setState(task, DiskState.Open));
+    const mend = plan.leavesUnreadable ? mendReadableTail : mendTail;
     session.run(
       'open',
-      engine.inodes.finishOrphans(task, (slot) => mendTail(task, engine, slot)),
+      engine.inodes.finishOrphans(task, (slot) => mend(task, engine, slot)),
     );
   }
   Atomics.compareExchange(arena.words, Header.State, StoreState.Opening, StoreState.Open);
