@@ -122,7 +122,7 @@ export class Commit {
     count(task, Count.Commits);
     count(task, Count.CommitBlocks, copies.count);
     count(task, Count.LogBlocks, length);
-    if (commitChannel.hasSubscribers) publishCommit(number, copies.count, task.driver.now() - sinceMs);
+    if (commitChannel.hasSubscribers) publishCommit(task.arena, number, copies.count, task.driver.now() - sinceMs);
     copies.finish(sequence, this.logged);
     this.gathering.end(task);
   }

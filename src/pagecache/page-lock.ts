@@ -18,6 +18,7 @@ import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
 import { OWNER_MASK, PAGE_WAIT_QUEUES, Page, Thread } from '../sync/layout.js';
 import { LockMode, LockRank } from '../sync/lockdep.js';
+import { countLockWait } from '../sync/statistics.js';
 import type { Frame } from '../units.js';
 import { assertTransition, PageFlag, PIN_ONE, Transition } from './page.js';
 
@@ -45,16 +46,19 @@ export class PageLock {
   *lock(task: Task, frame: Frame): Routine<void> {
     if (task.yieldsAtLocks) yield task.point('lock:wanted', this.records + frame * Page.Words);
     if (task.lockdep !== null) this.tellLockdep(task, frame, false);
+    if (this.take(task, frame)) return;
     const queue = this.queueOf(frame);
+    const sinceMs = task.driver.now();
     try {
-      while (!this.take(task, frame)) {
+      do {
         const sequence = Atomics.load(this.words, queue);
         if (this.stillSet(frame, PageFlag.Locked)) yield task.wait(queue, sequence);
-      }
+      } while (!this.take(task, frame));
     } catch (error) {
       if (task.lockdep !== null) this.untellLockdep(task, frame);
       throw error;
     }
+    countLockWait(task, LockRank.PageLock, sinceMs);
   }
 
   unlock(task: Task, frame: Frame): void {
@@ -64,6 +68,7 @@ export class PageLock {
     const old = Atomics.and(words, at + Page.State, ~(PageFlag.Locked | PageFlag.Waiters));
     if ((old & PageFlag.Waiters) !== 0) this.wake(task, frame);
     words[task.record + Thread.PageLocks]--;
+    if (task.lockTimes !== null) task.lockTimes.pageEnded(frame);
     if (task.lockdep !== null) {
       assertTransition(Transition.Unlock, old, frame);
       this.untellLockdep(task, frame);
@@ -98,7 +103,10 @@ export class PageLock {
   /** Returns once the page was seen unlocked. For callers that hold nothing a page lock's holder may wait for. */
   *waitUnlocked(task: Task, frame: Frame): Routine<void> {
     task.lockdep?.assertMayWait(LockRank.InvalidateLock - 1, 'a locked page');
+    if ((Atomics.load(this.words, this.records + frame * Page.Words + Page.State) & PageFlag.Locked) === 0) return;
+    const sinceMs = task.driver.now();
     yield* this.waitClear(task, frame, PageFlag.Locked);
+    countLockWait(task, LockRank.PageLock, sinceMs);
   }
 
   *waitWriteback(task: Task, frame: Frame): Routine<void> {
@@ -116,6 +124,7 @@ export class PageLock {
 
   /** A page that its inserter has made locked. It is nobody else's yet, so the order does not matter. */
   adopt(task: Task, frame: Frame): void {
+    if (task.lockTimes !== null) task.lockTimes.pageBegan(frame);
     if (task.lockdep !== null) this.tellLockdep(task, frame, true);
   }
 
@@ -127,6 +136,7 @@ export class PageLock {
       this.wake(task, frame);
     }
     words[task.record + Thread.PageLocks]--;
+    if (task.lockTimes !== null) task.lockTimes.pageEnded(frame);
     if (task.lockdep !== null) {
       assertTransition(Transition.Unlock, old, frame);
       this.untellLockdep(task, frame);
@@ -143,6 +153,7 @@ export class PageLock {
       return false;
     }
     words[at + Page.Owner] = (words[at + Page.Owner] & ~OWNER_MASK) | (task.thread + 1);
+    if (task.lockTimes !== null) task.lockTimes.pageBegan(frame);
     if (task.lockdep !== null) assertTransition(Transition.Lock, old, frame);
     return true;
   }

@@ -104,7 +104,7 @@ export class Session {
     device?: Device,
     driver?: Driver,
   ) {
-    const arena = new Arena(handle.arena, handle.layout);
+    const arena = new Arena(handle.arena, handle.layout, handle.path);
     this.arena = arena;
     this.words = arena.words;
     if (role === 'user') this.checkState('attach');

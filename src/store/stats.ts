@@ -18,7 +18,7 @@ export interface StoreStats {
   io: 'direct' | 'buffered';
   rwsemPolicy: string;
   blockBytes: number;
-  /** Pages of the cache: all, free, and dirty ones of files and of metadata. */
+  /** Pages of the cache: all, those that hold nothing of a file or of metadata (never used, or given back), and dirty ones of files and of metadata. */
   pages: { total: number; free: number; dirty: number; dirtyMetadata: number; pinned: number };
   /** Pages that reads found in the cache, and those that had to be filled first. */
   hits: number;
@@ -73,7 +73,8 @@ export function snapshotStats(session: Session): StoreStats {
     blockBytes: session.blockBytes,
     pages: {
       total: unsigned[Header.Frames],
-      free: unsigned[Header.FramesFree],
+      // What is in no queue of reclaim: the free list leaves out what was never used, and what was dropped not long ago.
+      free: unsigned[Header.Frames] - unsigned[Header.SmallCount] - unsigned[Header.MainCount],
       dirty: unsigned[Header.PagesDirty],
       dirtyMetadata: unsigned[Header.MetadataDirty],
       pinned: unsigned[Header.Pins],

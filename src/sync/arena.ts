@@ -19,6 +19,8 @@ export class Arena {
   constructor(
     readonly buffer: SharedArrayBuffer,
     readonly layout: Layout,
+    /** The device, as events name it. */
+    readonly path = '',
   ) {
     this.words = new Int32Array(buffer);
     this.unsigned = new Uint32Array(buffer);

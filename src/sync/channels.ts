@@ -13,6 +13,8 @@ import { LOCK_RANK_NAMES } from './lockdep.js';
 
 /** Pages were brought into the cache from the device, or as zeros where nothing is stored. */
 export interface FillEvent {
+  /** The store's device, as it was given to `openStore`. */
+  device: string;
   /** The file's inode number; 0 for the store's own metadata. */
   ino: number;
   firstPage: number;
@@ -21,6 +23,7 @@ export interface FillEvent {
 
 /** A punch, truncation, shift or removal has thrown the pages [firstPage, endPage) out of the cache, as many as were there. */
 export interface InvalidationEvent {
+  device: string;
   ino: number;
   firstPage: number;
   endPage: number;
@@ -28,6 +31,7 @@ export interface InvalidationEvent {
 
 /** A transaction has become durable. */
 export interface CommitEvent {
+  device: string;
   transaction: number;
   /** Metadata blocks in it. */
   blocks: number;
@@ -35,8 +39,9 @@ export interface CommitEvent {
   ms: number;
 }
 
-/** A lock was not free, and is now had. */
+/** A lock was not free, and is now had; or a page that somebody else had locked no longer is. */
 export interface LockWaitEvent {
+  device: string;
   /** The kind of lock, as in `stats().locks`. */
   lock: string;
   ms: number;
@@ -48,19 +53,20 @@ export const commitChannel: Channel = channel('emmental:commit');
 export const lockWaitChannel: Channel = channel('emmental:lock-wait');
 
 export function publishFill(arena: Arena, mapping: number, firstPage: number, pages: number): void {
-  fillChannel.publish({ ino: inoOf(arena, mapping), firstPage, pages } satisfies FillEvent);
+  fillChannel.publish({ device: arena.path, ino: inoOf(arena, mapping), firstPage, pages } satisfies FillEvent);
 }
 
 export function publishInvalidation(arena: Arena, mapping: number, firstPage: number, endPage: number): void {
-  invalidationChannel.publish({ ino: inoOf(arena, mapping), firstPage, endPage } satisfies InvalidationEvent);
+  const event = { device: arena.path, ino: inoOf(arena, mapping), firstPage, endPage };
+  invalidationChannel.publish(event satisfies InvalidationEvent);
 }
 
-export function publishCommit(transaction: number, blocks: number, ms: number): void {
-  commitChannel.publish({ transaction, blocks, ms } satisfies CommitEvent);
+export function publishCommit({ path: device }: Arena, transaction: number, blocks: number, ms: number): void {
+  commitChannel.publish({ device, transaction, blocks, ms } satisfies CommitEvent);
 }
 
-export function publishLockWait(rank: number, ms: number): void {
-  lockWaitChannel.publish({ lock: LOCK_RANK_NAMES[rank], ms } satisfies LockWaitEvent);
+export function publishLockWait({ path: device }: Arena, rank: number, ms: number): void {
+  lockWaitChannel.publish({ device, lock: LOCK_RANK_NAMES[rank], ms } satisfies LockWaitEvent);
 }
 
 function inoOf({ layout, unsigned }: Arena, mapping: number): number {

@@ -4,7 +4,8 @@
  *
  * 1. Elsewhere a task has none: an acquisition asks `task.lockTimes !== null`, and no clock is read.
  * 2. A hold begins when the lock is taken, or when the wait for it ends, and lasts until it is given back. A try that failed is none.
- *    What is not on the stack of held locks (pages, journal handles) is not timed.
+ *    Page locks are not on the stack of held locks, and a task may have many: their times are kept by frame. Waiting for a page
+ *    to be unlocked counts as waiting for its lock. Journal handles are not timed.
  * 3. Buckets: BUCKETS_PER_OCTAVE for each power of two from LEAST_NS on, so that a figure is off by at most a sixteenth. What
  *    is shorter shares the first, what takes hours the last.
  *
@@ -12,7 +13,7 @@
  */
 import type { Arena } from './arena.js';
 import { HELD_MAX, LOCK_TIME_BUCKETS, LOCK_TIME_RANKS, LOCK_TIME_WORDS, Mutex, Rwsem, Thread } from './layout.js';
-import { LOCK_RANK_NAMES, LockMode } from './lockdep.js';
+import { LOCK_RANK_NAMES, LockMode, LockRank } from './lockdep.js';
 
 const BUCKETS_PER_OCTAVE = 8;
 const LEAST_NS = 64;
@@ -28,6 +29,8 @@ export interface LockTimeBins {
 export class LockTimes {
   /** When the lock at each place of the stack was taken; NaN where it was not. */
   private readonly sinceMs = new Float64Array(HELD_MAX);
+  /** When the pages that the task has locked were locked, by frame. */
+  private readonly pagesSinceMs = new Map<number, number>();
   private readonly words: Int32Array;
   private readonly histograms: number;
   private readonly record: number;
@@ -65,6 +68,18 @@ export class LockTimes {
       this.sinceMs[depth] = this.sinceMs[last];
       return;
     }
+  }
+
+  /** The task has locked the page in this frame. */
+  pageBegan(frame: number): void {
+    this.pagesSinceMs.set(frame, performance.now());
+  }
+
+  pageEnded(frame: number): void {
+    const since = this.pagesSinceMs.get(frame);
+    if (since === undefined) return;
+    this.pagesSinceMs.delete(frame);
+    this.note(LockRank.PageLock, 1, performance.now() - since);
   }
 
   private rankAt(depth: number): number {

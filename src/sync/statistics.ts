@@ -55,7 +55,7 @@ export function countLockWait(task: Task, rank: number, sinceMs: number): void {
   doubles[task.statistics + Count.LockWaits + rank] += 1;
   doubles[task.statistics + Count.LockWaitMs + rank] += waitedMs;
   if (task.lockTimes !== null) task.lockTimes.waited(rank, waitedMs);
-  if (lockWaitChannel.hasSubscribers) publishLockWait(rank, waitedMs);
+  if (lockWaitChannel.hasSubscribers) publishLockWait(task.arena, rank, waitedMs);
 }
 
 /** The sum of all rows, by column. */

@@ -15,13 +15,13 @@ import { temporaryDirectory } from '../support/temporary.js';
 const MIB = 1024 * 1024;
 const CHANNELS = ['fill', 'invalidation', 'commit', 'lock-wait'];
 const directory = temporaryDirectory(true);
+const device = join(directory, 'channels.img');
 let store: Store;
 let sync: SyncStore;
 
 beforeAll(async () => {
-  const image = join(directory, 'channels.img');
-  await createStore(image, { sizeBytes: 64 * MIB });
-  store = await openStore(image, { cacheBytes: 16 * MIB, threads: 2 });
+  await createStore(device, { sizeBytes: 64 * MIB });
+  store = await openStore(device, { cacheBytes: 16 * MIB, threads: 2 });
   sync = attachStore(store.handle);
 });
 afterAll(async () => {
@@ -55,20 +55,21 @@ test('a miss fills, a hit says nothing, a punch invalidates, a sync commits', ()
   const buffer = new Uint8Array(4096);
   const read = () => file.read(buffer, 0, 4096, 3 * 4096);
   const fills = heard(read);
-  expect(fills).toEqual([['fill', { ino, firstPage: 3, pages: 1 }]]);
+  expect(fills).toEqual([['fill', { device, ino, firstPage: 3, pages: 1 }]]);
   expect(heard(read)).toEqual([]);
   expect(heard(() => file.punchHole(2 * 4096, 3 * 4096))).toEqual([
-    ['invalidation', { ino, firstPage: 2, endPage: 5 }],
+    ['invalidation', { device, ino, firstPage: 2, endPage: 5 }],
   ]);
   const [[channel, commit]] = heard(() => file.sync());
   expect(channel).toBe('commit');
-  expect(commit).toEqual({ transaction: expect.any(Number), blocks: expect.any(Number), ms: expect.any(Number) });
+  const aNumber = expect.any(Number);
+  expect(commit).toEqual({ device, transaction: aNumber, blocks: aNumber, ms: aNumber });
   expect(commit.blocks).toBeGreaterThan(0);
   file.close();
 });
 
 test('a wait for a lock is told when it is over', () => {
-  const arena = makeArena();
+  const arena = makeArena({ path: 'some.img' });
   const driver = new ManualDriver();
   const lock = arena.layout.locks + GlobalLock.Names;
   initRwsem(arena, lock, LockRank.Names);
@@ -81,7 +82,7 @@ test('a wait for a lock is told when it is over', () => {
     second.go();
   });
   releaseExclusive(second.task, lock);
-  expect(events).toEqual([['lock-wait', { lock: 'names lock', ms: 3 }]]);
+  expect(events).toEqual([['lock-wait', { device: 'some.img', lock: 'names lock', ms: 3 }]]);
 });
 
 test('another thread hears its own events alone', async () => {
@@ -90,7 +91,7 @@ test('another thread hears its own events alone', async () => {
     import { parentPort, workerData } from 'node:worker_threads';
     import { attachStore } from ${JSON.stringify(new URL('../../dist/src/worker.js', import.meta.url).href)};
     const heard = [];
-    subscribe('emmental:invalidation', ({ firstPage }) => heard.push(firstPage));
+    subscribe('emmental:invalidation', ({ device, firstPage }) => heard.push([device, firstPage]));
     const store = attachStore(workerData);
     const file = store.open('theirs', 'w+');
     file.punchHole(7 * 4096, 4096);
@@ -104,5 +105,5 @@ test('another thread hears its own events alone', async () => {
   subscribe('emmental:invalidation', listen);
   const theirs = await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
   unsubscribe('emmental:invalidation', listen);
-  expect({ theirs, mine }).toEqual({ theirs: [7], mine: [] });
+  expect({ theirs, mine }).toEqual({ theirs: [[device, 7]], mine: [] });
 });

@@ -8,10 +8,11 @@ export interface ArenaOptions extends Partial<ArenaShape> {
   policy?: number;
   blockBytes?: number;
   state?: StoreState;
+  path?: string;
 }
 
 export function makeArena(options: ArenaOptions = {}): Arena {
-  const { verify = true, policy = 0, blockBytes = 4096, state = StoreState.Open, ...shape } = options;
+  const { verify = true, policy = 0, blockBytes = 4096, state = StoreState.Open, path, ...shape } = options;
   const layout = layoutOf(
     { frames: 16, inodes: 8, groups: 4, threads: 20, exclusions: 16, pins: 8, requests: 2, openFiles: 4, ...shape },
     POINTS.length,
@@ -24,5 +25,5 @@ export function makeArena(options: ArenaOptions = {}): Arena {
   words[Header.RwsemPolicy] = policy;
   words[Header.Flags] = verify ? HeaderFlag.Verify : 0;
   words[Header.State] = state;
-  return new Arena(buffer, layout);
+  return new Arena(buffer, layout, path);
 }

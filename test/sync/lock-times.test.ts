@@ -1,10 +1,13 @@
 /** Times of waits and holds: what is counted, and under which lock, whatever the order in which locks are given back. */
 import { expect, test, vi } from 'vitest';
+import { PageLock } from '#dist/src/pagecache/page-lock.js';
 import { GlobalLock } from '#dist/src/sync/layout.js';
 import { type LockTimeBins, sumLockTimes } from '#dist/src/sync/lock-times.js';
 import { LockRank } from '#dist/src/sync/lockdep.js';
 import { initMutex, tryLockMutex, unlockMutex } from '#dist/src/sync/mutex.js';
 import { acquireExclusive, initRwsem, releaseExclusive, tryAcquireShared } from '#dist/src/sync/rwsem.js';
+import { Count, sumStatistics } from '#dist/src/sync/statistics.js';
+import type { Frame } from '#dist/src/units.js';
 import { Actor, ManualDriver } from '../support/actor.js';
 import { makeArena } from '../support/arena.js';
 
@@ -73,4 +76,38 @@ test('locks given back out of order keep their own times', () => {
   expect(countsOf(times)).toEqual({ 'names lock': [0, 1], 'growth lock': [0, 1] });
   expect(times['names lock'].hold[0][0] / 20e6).toBeCloseTo(1, 0);
   expect(times['growth lock'].hold[0][0] / 100e6).toBeCloseTo(1, 0);
+});
+
+test('page locks are timed by their frames, and waiting until a page is unlocked is waiting for its lock', () => {
+  const arena = makeArena({ timesLocks: true, verify: false });
+  const driver = new ManualDriver();
+  const locks = new PageLock(arena);
+  const [first, second, third] = [1, 2, 3].map(() => new Actor(arena, driver));
+  const [one, two] = [1 as Frame, 2 as Frame];
+  let nowMs = 0;
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
+  try {
+    expect(locks.tryLock(first.task, one)).toBe(true);
+    locks.adopt(first.task, two);
+    expect(locks.tryLock(second.task, one)).toBe(false);
+    expect(second.start(locks.lock(second.task, one))).toBe(false);
+    expect(third.start(locks.waitUnlocked(third.task, one))).toBe(false);
+    nowMs = 4;
+    driver.nowMs += 4;
+    locks.unlock(first.task, one);
+    expect([third.go(), second.go()]).toEqual([true, true]);
+    expect(third.start(locks.waitUnlocked(third.task, two))).toBe(true); // nobody waits where nothing is locked
+    nowMs = 5;
+    locks.unlock(second.task, one);
+    nowMs = 100;
+    locks.unlock(first.task, two);
+  } finally {
+    clock.mockRestore();
+  }
+  const { wait, hold } = sumLockTimes(arena)!['page lock'];
+  const millis = (bins: [number, number][]) => bins.map(([ns, count]) => [Math.round(ns / 1e6), count]);
+  expect(millis(wait)).toEqual([[4, 2]]);
+  expect(hold.map(([, count]) => count)).toEqual([1, 1, 1]);
+  for (const [i, ms] of [1, 4, 100].entries()) expect(Math.abs(hold[i][0] / 1e6 / ms - 1)).toBeLessThan(1 / 16);
+  expect(sumStatistics(arena)[Count.LockWaits + LockRank.PageLock]).toBe(2);
 });
