@@ -305,7 +305,7 @@ export class Allocator implements DurableListener {
     const frame = yield* this.groups.bitmap(task, group);
     const lock = this.records.groupLock(group);
     try {
-      yield* lockMutex(task, lock);
+      if (task.yieldsAtLocks || !tryLockMutex(task, lock)) yield* lockMutex(task, lock);
       try {
         change(this.groups.bitmapWords(frame));
         this.journal.dirty(task, frame);

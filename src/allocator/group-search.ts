@@ -174,8 +174,10 @@ export class GroupSearch {
     const frame = yield* this.bitmap(task, group);
     const lock = this.records.groupLock(group);
     try {
-      if (waits) yield* lockMutex(task, lock);
-      else if (!tryLockMutex(task, lock)) return Found.Nothing;
+      if ((waits && task.yieldsAtLocks) || !tryLockMutex(task, lock)) {
+        if (!waits) return Found.Nothing;
+        yield* lockMutex(task, lock);
+      }
       try {
         return this.takeLocked(task, group, frame, goalBit, fit, wanted);
       } finally {

@@ -68,10 +68,11 @@ function* writeData(task: Task, engine: Engine, slot: Slot, cursor: ErrorCursor)
 }
 
 function* updateRecord(task: Task, engine: Engine, slot: Slot): Routine<void> {
-  yield* engine.journal.begin(task, CREDITS_UPDATE);
+  const { journal } = engine;
+  if (task.yieldsAtLocks || !journal.tryBegin(task, CREDITS_UPDATE)) yield* journal.begin(task, CREDITS_UPDATE);
   try {
     yield* engine.inodes.update(task, slot);
   } finally {
-    engine.journal.end(task);
+    journal.end(task);
   }
 }

@@ -80,6 +80,7 @@ const SHORT_RECORD_BYTES = 128;
 const ZEROS = new Uint8Array(MAX_BLOCK_BYTES);
 const scratch = new DataView(new ArrayBuffer(8));
 const scratchBytes = new Uint8Array(scratch.buffer);
+const scratchWord = scratchBytes.subarray(0, 4);
 
 export function entriesPerDescriptor(blockBytes: number): number {
   return Math.floor((blockBytes - JournalRecordAt.Body) / ENTRY_BYTES);
@@ -98,7 +99,7 @@ export function transactionSeed(uuid: Uint8Array, sequence: number): number {
 /** The next value of a commit record's checksum over records: of the record with this checksum, after those of `sum`. */
 export function chainRecord(sum: number, checksum: number): number {
   scratch.setUint32(0, checksum, true);
-  return crc32(scratchBytes.subarray(0, 4), sum);
+  return crc32(scratchWord, sum);
 }
 
 export function imageChecksum(image: Uint8Array, seed: number): number {

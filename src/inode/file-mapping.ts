@@ -22,7 +22,14 @@ import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
 import { Header, Inode } from '../sync/layout.js';
-import { acquireExclusive, acquireShared, releaseExclusive, releaseShared, tryAcquireShared } from '../sync/rwsem.js';
+import {
+  acquireExclusive,
+  acquireShared,
+  releaseExclusive,
+  releaseShared,
+  tryAcquireExclusive,
+  tryAcquireShared,
+} from '../sync/rwsem.js';
 import type { PageIndex, Slot } from '../units.js';
 import { CREDITS_CONVERT, CREDITS_INSERT, CREDITS_REMOVE_ONE, type ExtentMap } from './extent-map.js';
 import { diskSizeOf, mapLockAt, setDiskSize, sizeOf, slotAt } from './inode.js';
@@ -113,10 +120,11 @@ export class FileMapping implements MappingOperations {
   /** Publishes pages of the run from its page `done` on, in one transaction; returns how many, usually all. */
   private *publish(task: Task, slot: Slot, index: number, run: BlockRun, done: number): Routine<number> {
     const lock = mapLockAt(this.arena, slot);
-    yield* this.journal.begin(task, this.movesOnWrite ? CREDITS_COMPLETE_MOVED : CREDITS_COMPLETE);
+    const credits = this.movesOnWrite ? CREDITS_COMPLETE_MOVED : CREDITS_COMPLETE;
+    if (task.yieldsAtLocks || !this.journal.tryBegin(task, credits)) yield* this.journal.begin(task, credits);
     try {
       let count = run.length;
-      yield* acquireExclusive(task, lock);
+      if (task.yieldsAtLocks || !tryAcquireExclusive(task, lock)) yield* acquireExclusive(task, lock);
       try {
         this.journal.orderData(task);
         if (run.kind === RunKind.Hole) count = yield* this.publishBlocks(task, slot, index, run, done);

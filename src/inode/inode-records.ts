@@ -40,7 +40,7 @@ import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
 import { GlobalLock, Header, Inode, InodeFlag } from '../sync/layout.js';
 import { lockLeaf, unlockLeaf } from '../sync/leaf.js';
-import { lockMutex, unlockMutex } from '../sync/mutex.js';
+import { lockMutex, tryLockMutex, unlockMutex } from '../sync/mutex.js';
 import { acquireExclusive, acquireShared, releaseExclusive, releaseShared, tryAcquireShared } from '../sync/rwsem.js';
 import { type Frame, MAX_FILE_PAGES, type Slot } from '../units.js';
 import { CREDITS_INSERT, type ExtentMap } from './extent-map.js';
@@ -84,7 +84,9 @@ export class InodeRecords {
     const lock = mapLockAt(this.arena, INODE_TABLE_SLOT);
     if (task.yieldsAtLocks || !tryAcquireShared(task, lock)) yield* acquireShared(task, lock);
     try {
-      yield* this.extents.lookup(task, INODE_TABLE_SLOT, page, run, 1);
+      if (!this.extents.tryLookup(task, INODE_TABLE_SLOT, page, run, 1)) {
+        yield* this.extents.lookup(task, INODE_TABLE_SLOT, page, run, 1);
+      }
     } finally {
       releaseShared(task, lock);
     }
@@ -182,9 +184,11 @@ export class InodeRecords {
         continue;
       }
       const block = yield* this.locate(task, ino);
-      const frame = yield* this.metadata.get(task, block, BlockKind.Inodes);
+      const frame =
+        this.metadata.tryGet(task, block, BlockKind.Inodes) ||
+        (yield* this.metadata.get(task, block, BlockKind.Inodes));
       try {
-        yield* lockMutex(task, this.mutex);
+        if (task.yieldsAtLocks || !tryLockMutex(task, this.mutex)) yield* lockMutex(task, this.mutex);
         try {
           if (unsigned[Header.InodeFreeHead] !== ino) continue;
           this.use(task, claimed, ino, block, frame);

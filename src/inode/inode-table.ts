@@ -296,8 +296,8 @@ export class InodeTable {
   }
 
   /** Writes times, links and the disk size to the record, inside a handle (CREDITS_UPDATE). */
-  *update(task: Task, slot: Slot): Routine<void> {
-    yield* this.records.store(task, slot);
+  update(task: Task, slot: Slot): Routine<void> {
+    return this.records.store(task, slot);
   }
 
   private *updateAlone(task: Task, slot: Slot): Routine<void> {

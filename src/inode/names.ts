@@ -109,11 +109,35 @@ export class Names {
 
   /** Adds a name that is not there (asserted). Throws ENOSPC with nothing changed. */
   *insert(task: Task, name: Uint8Array, ino: number): Routine<void> {
-    assert(name.length > 0 && name.length <= MAX_NAME_BYTES, `a name of ${name.length} bytes`);
+    yield* this.tree.descend(task, name, this.tree.path);
+    yield* this.insertSought(task, name, ino);
+  }
+
+  /**
+   * As `lookup`, by who holds the lock exclusive and means to add the name: where it is not there, the way to its leaf stays
+   * pinned until `insertSought` or `endSearch`, and no other name may be changed meanwhile.
+   */
+  *search(task: Task, name: Uint8Array): Routine<number> {
     const { tree } = this;
     const { path } = tree;
     yield* tree.descend(task, name, path);
+    const index = path.indexes[path.depth - 1];
+    if (index < 0) return 0;
+    const ino = tree.value(path.frames[path.depth - 1], index);
+    tree.release(path);
+    return ino;
+  }
+
+  endSearch(): void {
+    this.tree.release(this.tree.path);
+  }
+
+  /** Adds the name that `search` has just not found. Throws ENOSPC with nothing changed. */
+  *insertSought(task: Task, name: Uint8Array, ino: number): Routine<void> {
+    const { tree } = this;
+    const { path } = tree;
     try {
+      assert(name.length > 0 && name.length <= MAX_NAME_BYTES, `a name of ${name.length} bytes`);
       const leaf = path.frames[path.depth - 1];
       const index = -1 - path.indexes[path.depth - 1];
       assert(index >= 0, 'insertion of a name that is already there');

@@ -78,7 +78,7 @@ export class Commit {
       if (!this.log.isOpen) yield* this.log.open(task);
       yield* this.gathering.gather(task);
       yield* this.snapshot(task);
-      yield task.point('journal:snapshot');
+      if (task.stopsAtPoints) yield task.point('journal:snapshot');
       if (copies.count > 0) yield* this.write(task, number);
     } catch (error) {
       this.fail(error);
@@ -116,7 +116,7 @@ export class Commit {
     if (this.isOrdered) yield* this.flush(task);
     const { sequence } = log;
     yield* log.append(task, copies, this.revoked);
-    yield task.point('journal:written');
+    if (task.stopsAtPoints) yield task.point('journal:written');
     yield* this.flush(task);
     log.publish();
     count(task, Count.Commits);
@@ -135,7 +135,7 @@ export class Commit {
     Atomics.store(words, at + Word.Stopped, 1);
     unlockLeaf(task, stateLock);
     try {
-      yield task.point('journal:stopped');
+      if (task.stopsAtPoints) yield task.point('journal:stopped');
       for (;;) {
         const open = Atomics.load(words, at + Word.Handles);
         if (open === 0) break;

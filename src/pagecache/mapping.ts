@@ -24,6 +24,8 @@ import type { PageLock } from './page-lock.js';
 
 const METADATA = 0;
 const SNAPSHOT_SLACK = 64;
+/** So many numbers the JavaScript engine keeps in its own heap; memory outside of it is dear to make and to free. */
+const SNAPSHOT_SMALL = 16;
 
 /** Which pages of a mapping a snapshot takes. */
 export const enum PageKind {
@@ -191,7 +193,8 @@ export class Mappings {
     const at = this.at(mapping);
     const counter = at + (kind === PageKind.Cached ? Inode.Pages : Inode.PagesDirty);
     for (;;) {
-      const room = Math.min(limit, Atomics.load(words, counter) + SNAPSHOT_SLACK);
+      const pages = Atomics.load(words, counter);
+      const room = Math.min(limit, pages <= SNAPSHOT_SMALL / 2 ? SNAPSHOT_SMALL : pages + SNAPSHOT_SLACK);
       const indices = new Uint32Array(room);
       lockLeaf(task, at + Inode.ListLock);
       const fits = room >= Math.min(limit, words[counter]);
@@ -202,7 +205,7 @@ export class Mappings {
         if (kind === PageKind.Cached) found = this.collect(words[at + Inode.CleanHead], first, end, 0, indices, found);
       }
       unlockLeaf(task, at + Inode.ListLock);
-      if (fits) return indices.subarray(0, found).sort();
+      if (fits) return found > 1 ? indices.subarray(0, found).sort() : indices.subarray(0, found);
     }
   }
 

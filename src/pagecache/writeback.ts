@@ -167,7 +167,7 @@ function* take(cache: CacheParts, task: Task, mapping: Slot, frame: Frame, wait:
 function* writeRun(cache: CacheParts, task: Task, mapping: Slot, run: Run): Routine<StoreError | null> {
   const { words } = cache.arena;
   try {
-    yield task.point('writeback:locked');
+    if (task.stopsAtPoints) yield task.point('writeback:locked');
     while (run.done < run.total) yield* writePart(cache, task, mapping, run);
     if (Atomics.load(words, Header.WritebackError) !== 0) Atomics.store(words, Header.WritebackError, 0);
     return null;
@@ -232,11 +232,11 @@ function* writeMapped(
   blocks.reserved = movesOnWrite ? promisedIn(run, from, end) : reservedIn(cache, run.frames, from, end);
   let written = false;
   try {
-    yield task.point('writeback:mapped');
+    if (task.stopsAtPoints) yield task.point('writeback:mapped');
     if (movesOnWrite) yield* writeCopies(cache, task, mapping, run.frames, from, end, blocks);
     else yield* writeBlocks(cache, task, run, from, end, blocks.block);
     written = true;
-    yield task.point('writeback:written');
+    if (task.stopsAtPoints) yield task.point('writeback:written');
   } finally {
     if (!written) yield* operations.completeWrite(task, mapping, index, blocks, true);
   }

@@ -22,13 +22,20 @@ import {
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import { GlobalLock } from '../sync/layout.js';
-import { acquireExclusive, acquireShared, releaseExclusive, releaseShared } from '../sync/rwsem.js';
+import {
+  acquireExclusive,
+  acquireShared,
+  releaseExclusive,
+  releaseShared,
+  tryAcquireExclusive,
+} from '../sync/rwsem.js';
 import type { Slot } from '../units.js';
 import { Access } from './arguments.js';
 import type { ListEntry } from './stat.js';
 
 /** Blocks that a creation may take: of the inode table, and of the name tree for every level that splits. */
 const CREATE_BLOCKS = 12;
+const CREATE_CREDITS = CREDITS_CREATE + NAME_INSERT_CREDITS + CREDITS_ORPHAN + CREDITS_UPDATE;
 
 export class Namespace {
   private readonly lock: number;
@@ -108,14 +115,14 @@ export class Namespace {
     const claimed = yield* inodes.claimSlot(task);
     let slot = 0 as Slot;
     let entered = false;
-    yield* acquireExclusive(task, at);
+    if (task.yieldsAtLocks || !tryAcquireExclusive(task, at)) yield* acquireExclusive(task, at);
     try {
-      if ((yield* names.lookup(task, name)) !== 0) return 0 as Slot;
-      yield* journal.begin(task, CREDITS_CREATE + NAME_INSERT_CREDITS + CREDITS_ORPHAN + CREDITS_UPDATE);
+      if ((yield* names.search(task, name)) !== 0) return 0 as Slot;
+      if (task.yieldsAtLocks || !journal.tryBegin(task, CREATE_CREDITS)) yield* journal.begin(task, CREATE_CREDITS);
       try {
         slot = yield* inodes.create(task, claimed);
         try {
-          yield* names.insert(task, name, inoOf(this.engine.arena, slot));
+          yield* names.insertSought(task, name, inoOf(this.engine.arena, slot));
           entered = true;
         } catch (error) {
           yield* inodes.markDeleted(task, slot);
@@ -125,6 +132,7 @@ export class Namespace {
         journal.end(task);
       }
     } finally {
+      names.endSearch();
       releaseExclusive(task, at);
       if (slot === 0) inodes.unclaimSlot(task, claimed);
       else if (!entered) yield* inodes.release(task, slot);

@@ -57,7 +57,8 @@ export interface KeepSize {
 export class SyncFile {
   private readonly slot: Slot;
   private readonly access: number;
-  private readonly readahead: ReadaheadState;
+  /** Made at the first use: many files are opened that nobody reads. */
+  private readaheadState: ReadaheadState | null = null;
   private readonly generation: number;
   private position = 0;
   private closed = false;
@@ -71,7 +72,6 @@ export class SyncFile {
   ) {
     this.slot = session.openFiles.slot(record) as Slot;
     this.access = session.openFiles.access(record);
-    this.readahead = readaheadOf(session, record, this.slot);
     this.generation = session.openFiles.generation(record);
   }
 
@@ -404,6 +404,11 @@ export class SyncFile {
     } finally {
       arena.words[at] = cursor.sequence;
     }
+  }
+
+  private get readahead(): ReadaheadState {
+    this.readaheadState ??= readaheadOf(this.session, this.record, this.slot);
+    return this.readaheadState;
   }
 
   private get task() {
