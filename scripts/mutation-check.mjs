@@ -41,14 +41,24 @@ async function exploreHere(root, cells) {
   return null;
 }
 
+/** As spawnSync; what ran too long is ended with all the processes that it started, which may be in a loop without an end. */
+function runToEnd(args, options) {
+  const { pid, ...result } = spawnSync(process.execPath, args, { encoding: 'utf8', detached: true, ...options });
+  if (result.signal !== null) {
+    try {
+      process.kill(-pid, 'SIGKILL');
+    } catch (error) {
+      if (error.code !== 'ESRCH') throw error;
+    }
+  }
+  return result;
+}
+
 /** The same in a process of its own. A loop without an end in the engine is one more way to be noticed. */
 function exploreIn(root, cells, seconds = Number(options.seconds)) {
   if (cells.length === 0) return null;
   const args = [import.meta.filename, '--explore', root, '--schedules', options.schedules, '--', ...cells];
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, {
-    encoding: 'utf8',
-    timeout: seconds * 1000,
-  });
+  const { status, signal, stdout, stderr } = runToEnd(args, { timeout: seconds * 1000 });
   if (signal !== null)
     return { cell: cells.join(', '), kind: 'hangs', message: `no end after ${seconds} s`, schedule: '-' };
   if (status !== 0) throw new Error(`exploring ended with ${status}:\n${stderr}`);
@@ -59,9 +69,8 @@ function exploreIn(root, cells, seconds = Number(options.seconds)) {
 function testIn(root, paths) {
   for (const path of paths) {
     const args = [join(root, 'node_modules/vitest/vitest.mjs'), 'run', path, '--bail=1', '--reporter=json'];
-    const { status, signal, stdout } = spawnSync(process.execPath, args, {
+    const { status, signal, stdout } = runToEnd(args, {
       cwd: root,
-      encoding: 'utf8',
       timeout: Number(options.seconds) * 1000,
       stdio: ['ignore', 'pipe', 'ignore'],
       maxBuffer: 2 ** 26,
