@@ -29,7 +29,7 @@ export interface ReadStreamOptions {
   /** Last byte, inclusive, as in `fs.createReadStream`. */
   end?: number;
   encoding?: BufferEncoding;
-  /** Bytes read at once. Default 256 KiB. */
+  /** Bytes read at once. Default 64 KiB, as in `fs.createReadStream`. */
   highWaterMark?: number;
   /** Close the file at the end. Default true, as in `FileHandle.createReadStream`. */
   autoClose?: boolean;
@@ -40,6 +40,7 @@ export interface WriteStreamOptions {
   /** Where the first byte goes. Default 0. */
   start?: number;
   encoding?: BufferEncoding;
+  /** Bytes that may wait before `write` says false. Default 256 KiB. */
   highWaterMark?: number;
   autoClose?: boolean;
   signal?: AbortSignal;
@@ -57,7 +58,7 @@ export interface WebStreamOptions {
   signal?: AbortSignal;
 }
 
-/** Memory of this size is still recycled by the allocator; larger pieces cost a page fault for each of their pages. */
+/** Most allocators keep memory of this size for the next one; larger pieces cost a page fault for each of their pages. */
 const STREAM_BYTES = 64 * 1024;
 /** What one write in place takes. */
 const WRITE_BYTES = 64 * 1024;

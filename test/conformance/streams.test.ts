@@ -113,6 +113,27 @@ conformance('streams', (context) => {
     });
   });
 
+  it('gives each piece memory of its own, which its reader may hand on', async () => {
+    await context.withFile(async (file) => {
+      const bytes = pattern(10_000);
+      await file.write(bytes, 0, bytes.length, 0);
+      const streams = [
+        await file.createReadStream({ highWaterMark: 1000, autoClose: false }),
+        await file.readableWebStream({ highWaterMark: 1000 }),
+        await file.readableWebStream({ type: 'bytes', highWaterMark: 1000 }),
+      ];
+      for (const stream of streams) {
+        const parts: Uint8Array[] = [];
+        for await (const part of stream as AsyncIterable<Uint8Array>) {
+          const { buffer, byteOffset, byteLength } = part;
+          const moved = structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
+          parts.push(new Uint8Array(moved, byteOffset, byteLength));
+        }
+        expectBytes(Buffer.concat(parts), bytes);
+      }
+    });
+  });
+
   it('makes a writer wait, and goes on', async () => {
     await context.withFile(async (file) => {
       const stream = await file.createWriteStream({ highWaterMark: 1000, start: 10, autoClose: false });
