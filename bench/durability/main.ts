@@ -77,10 +77,11 @@ async function recovery({ directory, isQuick }: Context): Promise<void> {
 }
 
 async function price({ directory, isQuick, effort }: Context): Promise<void> {
-  const { share, spread, commits } = await measurePrice(directory, isQuick, effort);
+  const { share, bounds, pairs, commits, intervalMs } = await measurePrice(directory, isQuick, effort);
+  const percent = (part: number) => `${(part * 100).toFixed(1)}%`;
   claim(
     share <= PRICE_AT_MOST,
-    `the journal costs ${(share * 100).toFixed(1)}% of the comparison's operations (at most ${PRICE_AT_MOST * 100}%; from ${(spread[0] * 100).toFixed(1)}% to ${(spread[1] * 100).toFixed(1)}% in the rounds); ${commits} commits a run`,
+    `a commit every ${intervalMs} ms costs ${percent(share)} of the comparison's operations (at most ${percent(PRICE_AT_MOST)}); between ${percent(bounds[0])} and ${percent(bounds[1])}, by ${pairs} pairs with ${commits} commits`,
   );
 }
 

@@ -8,8 +8,8 @@ import { temporaryDirectory } from '../support/temporary.js';
 const MAIN = fileURLToPath(new URL('../../dist/bench/durability/main.js', import.meta.url));
 const directory = temporaryDirectory(true);
 
-/** A few calls show that it works, not what anything costs. The last part runs `emmental bench`, which has tests of its own. */
-const PARTS = ['sync', 'shared', 'create', 'recovery'];
+/** A few calls show that it works, not what anything costs. */
+const PARTS = ['sync', 'shared', 'create', 'recovery', 'price'];
 
 test('the parts of the benchmark of durability run, tell what they are held to, and clean up', async () => {
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [MAIN, '--quick', ...PARTS], {
@@ -24,6 +24,7 @@ test('the parts of the benchmark of durability run, tell what they are held to, 
       '2 threads sync',
       '500 files with names in no order',
       'MiB of journal',
+      'a commit every 25 ms',
     ]) {
       expect(claims.filter((line) => line.includes(subject))).toHaveLength(1);
     }
