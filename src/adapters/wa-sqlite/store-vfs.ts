@@ -8,14 +8,15 @@
  *    good, as SQLite asks of a file system. Both are `datasync`: times need not be durable, and any file's datasync makes all
  *    changes of names durable that had ended before.
  * 2. A temporary file has no name: it is unlinked as soon as it is open.
- * 3. No shared memory is offered, since each thread's SQLite has a memory of its own: a log (WAL) needs
- *    `locking_mode=exclusive`, as SQLite itself says then.
+ * 3. Each thread's SQLite has a memory of its own. The index of a log (WAL), which they must share, is kept in step
+ *    (shared-index.ts).
  */
 import { randomUUID } from 'node:crypto';
 import * as SQLite from '@journeyapps/wa-sqlite';
 import { FacadeVFS } from '@journeyapps/wa-sqlite/src/FacadeVFS.js';
 import { StoreError, type SyncFile, type SyncStore } from '../../worker.js';
 import { DatabaseLock, type LockLevel } from './database-lock.js';
+import { SharedIndex, type SqliteModule } from './shared-index.js';
 
 const NAME_BYTES = 255;
 /** What a write cut short by a power cut may tear. */
@@ -26,10 +27,15 @@ const SECTOR_BYTES = 4096;
  */
 const CHARACTERISTICS = SQLite.SQLITE_IOCAP_SAFE_APPEND | SQLite.SQLITE_IOCAP_POWERSAFE_OVERWRITE;
 
+const SQLITE_IOERR_SHMLOCK = SQLite.SQLITE_IOERR | (20 << 8);
+const SQLITE_IOERR_SHMMAP = SQLite.SQLITE_IOERR | (21 << 8);
+
 interface OpenFile {
   path: string;
   file: SyncFile;
   lock: DatabaseLock;
+  /** Of the log, once it is used. */
+  index: SharedIndex | undefined;
   /** Unlinked when it is closed. */
   goesWith: string | undefined;
 }
@@ -40,7 +46,7 @@ export class StoreVfs extends FacadeVFS {
 
   constructor(
     name: string,
-    module: unknown,
+    private readonly module: unknown,
     private readonly store: SyncStore,
   ) {
     super(name, module);
@@ -53,7 +59,13 @@ export class StoreVfs extends FacadeVFS {
       const file = this.openFile(path, name === null ? flags | SQLite.SQLITE_OPEN_CREATE : flags);
       if (name === null) this.store.unlink(path);
       const goes = name !== null && (flags & SQLite.SQLITE_OPEN_DELETEONCLOSE) !== 0;
-      this.files.set(id, { path, file, lock: new DatabaseLock(file), goesWith: goes ? path : undefined });
+      this.files.set(id, {
+        path,
+        file,
+        lock: new DatabaseLock(file),
+        index: undefined,
+        goesWith: goes ? path : undefined,
+      });
       outFlags.setInt32(0, flags, true);
       return SQLite.SQLITE_OK;
     });
@@ -63,6 +75,7 @@ export class StoreVfs extends FacadeVFS {
     return this.guarded(SQLite.SQLITE_IOERR_CLOSE, () => {
       const open = this.files.get(id);
       this.files.delete(id);
+      open?.index?.detach(false);
       open?.file.close();
       if (open?.goesWith !== undefined) this.store.unlink(open.goesWith);
       return SQLite.SQLITE_OK;
@@ -130,6 +143,36 @@ export class StoreVfs extends FacadeVFS {
     return this.done(SQLite.SQLITE_IOERR_CHECKRESERVEDLOCK, () =>
       out.setInt32(0, this.at(id).lock.isReserved() ? 1 : 0, true),
     );
+  }
+
+  xShmMap(id: number, region: number, bytes: number, isWanted: number, out: number): number {
+    return this.done(SQLITE_IOERR_SHMMAP, () => {
+      const open = this.at(id);
+      const module = this.module as SqliteModule;
+      open.index ??= SharedIndex.attach(this.store, module, open.file, open.path);
+      const pointer = open.index.map(region, bytes, isWanted !== 0);
+      new DataView(module.HEAPU8.buffer).setUint32(out, pointer, true);
+    });
+  }
+
+  xShmLock(id: number, first: number, count: number, flags: number): number {
+    return this.guarded(SQLITE_IOERR_SHMLOCK, () => {
+      const { index } = this.at(id);
+      if (index === undefined) return SQLITE_IOERR_SHMLOCK;
+      return index.lock(first, count, flags) ? SQLite.SQLITE_OK : SQLite.SQLITE_BUSY;
+    });
+  }
+
+  xShmBarrier(id: number): void {
+    this.done(SQLITE_IOERR_SHMMAP, () => this.at(id).index?.exchange());
+  }
+
+  xShmUnmap(id: number, removes: number): number {
+    return this.done(SQLITE_IOERR_SHMMAP, () => {
+      const open = this.at(id);
+      open.index?.detach(removes !== 0);
+      open.index = undefined;
+    });
   }
 
   jSectorSize(): number {

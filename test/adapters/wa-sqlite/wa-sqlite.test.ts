@@ -8,7 +8,7 @@ import { attachStore, type SyncStore } from '#dist/src/worker.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 
 /** Of each of four threads. */
-const TRANSACTIONS = Number(process.env.EMMENTAL_SQLITE_TRANSACTIONS ?? 100);
+const TRANSACTIONS = Number(process.env.EMMENTAL_SQLITE_TRANSACTIONS ?? 300);
 const SEED = Number(process.env.EMMENTAL_SQLITE_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const ACCOUNTS = 50;
 
@@ -55,22 +55,19 @@ describe.each(['delete', 'truncate', 'persist', 'wal'])('journal mode %s', (jour
   it('commits, rolls back, and keeps what it committed', () =>
     onStore(32 * 2 ** 20, async (_store, sync) => {
       const first = await connect(sync, 'db');
-      // Without shared memory a log needs the database for itself.
-      if (journal === 'wal') await first.exec('pragma locking_mode=exclusive');
       await makeAccounts(first, journal);
       await first.exec('begin; update accounts set balance = 0; rollback');
       expect(await first.exec('select sum(balance) from accounts')).toEqual([1000 * ACCOUNTS]);
       await first.exec('update accounts set balance = 7 where id = 3');
       await first.close();
       const again = await connect(sync, 'db');
-      if (journal === 'wal') await again.exec('pragma locking_mode=exclusive');
       expect(await again.exec('select balance from accounts where id = 3')).toEqual([7]);
       expect(await again.exec('pragma integrity_check')).toEqual(['ok']);
       await again.close();
     }));
 });
 
-describe.each(['delete', 'truncate'])('four threads, journal mode %s', (journal) => {
+describe.each(['delete', 'truncate', 'wal'])('four threads, journal mode %s', (journal) => {
   it(`moves amounts though one is killed, seed ${SEED}`, () =>
     onStore(64 * 2 ** 20, async (store, sync) => {
       const name = `bank/${journal}`;
@@ -80,14 +77,14 @@ describe.each(['delete', 'truncate'])('four threads, journal mode %s', (journal)
         new Worker(new URL('./client.mjs', import.meta.url), {
           workerData: {
             ...{ handle: store.handle, name, journal, client, stopsAt },
-            ...{ transactions: TRANSACTIONS, seed: SEED + client },
+            ...{ transactions: TRANSACTIONS, seed: SEED + client, total: 1000 * ACCOUNTS },
           },
         });
       const survivors = [0, 1, 2].map((client) => start(client, -1));
       const ends = survivors.map(answer);
       const victim = start(3, Math.floor(TRANSACTIONS / 2));
       expect(await answer(victim)).toBe('in the middle');
-      expect(sync.stat(`${name}-journal`).size).toBeGreaterThan(512);
+      expect(sync.stat(`${name}-${journal === 'wal' ? 'wal' : 'journal'}`).size).toBeGreaterThan(512);
       await victim.terminate();
       // This thread waits for the lock of the dead without a turn of its event loop.
       expect(await check.exec('pragma busy_timeout=30000')).toEqual([30000]);
@@ -113,6 +110,18 @@ function answer(worker: Worker): Promise<unknown> {
 }
 
 describe('a database', () => {
+  it('takes a log for one connection alone', () =>
+    onStore(32 * 2 ** 20, async (_store, sync) => {
+      const { exec, close } = await connect(sync, 'db');
+      await exec('pragma locking_mode=exclusive');
+      await makeAccounts({ exec, close }, 'wal');
+      expect([sync.exists('db-wal'), sync.exists('db-shm')]).toEqual([true, false]);
+      const other = await connect(sync, 'db');
+      await expect(other.exec('select * from accounts')).rejects.toThrow('locked');
+      await other.close();
+      await close();
+    }));
+
   it('excludes other connections as SQLite says', () =>
     onStore(32 * 2 ** 20, async (_store, sync) => {
       const [a, b] = [await connect(sync, 'db'), await connect(sync, 'db')];
@@ -150,11 +159,37 @@ describe('a database', () => {
     }),
   );
 
-  it('refuses a log that threads would share', () =>
+  it('is read as it was while others write its log, and believes no index of an earlier time', () =>
     onStore(32 * 2 ** 20, async (_store, sync) => {
-      const connection = await connect(sync, 'db');
-      expect(await connection.exec('pragma journal_mode=wal')).toEqual(['delete']);
-      await connection.close();
+      const writer = await connect(sync, 'db');
+      await makeAccounts(writer, 'wal');
+      const reader = await connect(sync, 'db');
+      const sum = 'select sum(balance) from accounts';
+      await reader.exec('begin');
+      expect(await reader.exec(sum)).toEqual([1000 * ACCOUNTS]);
+      await writer.exec('update accounts set balance = 1');
+      expect(await writer.exec('pragma wal_checkpoint(full)')).toEqual([1]); // the reader is in its way
+      expect(await reader.exec(sum)).toEqual([1000 * ACCOUNTS]);
+      await reader.exec('commit');
+      expect(await reader.exec(sum)).toEqual([ACCOUNTS]);
+      expect(await writer.exec('pragma wal_checkpoint(truncate)')).toEqual([0]);
+      expect(sync.stat('db-wal').size).toBe(0);
+      await reader.exec('update accounts set balance = 2');
+      expect(await writer.exec(sum)).toEqual([2 * ACCOUNTS]);
+      const index = sync.open('db-shm', 'r');
+      const stale = index.readFile() as Buffer;
+      index.close();
+      for (const connection of [writer, reader]) await connection.close();
+      expect([sync.exists('db-wal'), sync.exists('db-shm')]).toEqual([false, false]);
+      const planted = sync.open('db-shm', 'w');
+      planted.writeFile(stale);
+      planted.close();
+      const later = await connect(sync, 'db');
+      expect(await later.exec(sum)).toEqual([2 * ACCOUNTS]);
+      await later.exec('update accounts set balance = 3');
+      expect(await later.exec(sum)).toEqual([3 * ACCOUNTS]);
+      expect(await later.exec('pragma integrity_check')).toEqual(['ok']);
+      await later.close();
     }));
 
   it('is as it was when the store is full', () =>
