@@ -20,6 +20,7 @@ const EXPECTED: Record<string, RegExp> = {
   'holes.mjs': /^1099512676352 917504\n1099511627776 1099511693312\n(\d+ \d+\n){2,}$/,
   'access-handle.mjs': /^24 Storage\n16 InvalidStateError\n$/,
   'chunks.mjs': /^piece 65536\n65536 32768\n$/,
+  'explore.mjs': /^invalidate-lock 0\nnone stale\ntrue\n$/,
   'events.mjs': /^fill 3 1\ninvalidation 4 8\n1\n$/,
   'streams.mjs': /^210000\n210000 true\n$/,
   'sqlite.mjs': /^2 second\n\[ 'databases\/notes' \]\n$/,
@@ -30,6 +31,21 @@ const EXPECTED: Record<string, RegExp> = {
 
 it('knows all examples', () => {
   expect(readdirSync(directory).sort()).toEqual([...Object.keys(EXPECTED), ...TESTED_ELSEWHERE].sort());
+});
+
+it('has an example of every public entry', () => {
+  const { name, exports } = JSON.parse(readFileSync(`${directory}../package.json`, 'utf8')) as {
+    name: string;
+    exports: Record<string, unknown>;
+  };
+  const sources = readdirSync(directory).map((file) => readFileSync(`${directory}${file}`, 'utf8'));
+  for (const entry of Object.keys(exports).filter((path) => path !== './package.json')) {
+    const specifier = `'${name}${entry.slice(1)}'`;
+    expect(
+      sources.some((source) => source.includes(`from ${specifier}`)),
+      specifier,
+    ).toBe(true);
+  }
 });
 
 it.each(Object.keys(EXPECTED))('%s', async (name) => {
