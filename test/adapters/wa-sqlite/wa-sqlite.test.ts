@@ -8,7 +8,7 @@ import { attachStore, type SyncStore } from '#dist/src/worker.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 
 /** Of each of four threads. */
-const TRANSACTIONS = Number(process.env.EMMENTAL_SQLITE_TRANSACTIONS ?? 300);
+const TRANSACTIONS = Number(process.env.EMMENTAL_SQLITE_TRANSACTIONS ?? 200);
 const SEED = Number(process.env.EMMENTAL_SQLITE_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const ACCOUNTS = 50;
 
