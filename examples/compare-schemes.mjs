@@ -17,7 +17,7 @@ export default function readOrWrite(store, { ms, isWriter }) {
 
 if (isMainThread) {
   await createStore('compare.img', { sizeBytes: 64 * 1024 * 1024 });
-  for (const name of ['invalidate-lock', 'i-rwsem', 'range-lock', 'optimistic']) {
+  for (const name of ['invalidate-lock', 'i-rwsem', 'optimistic']) {
     const store = await openStore('compare.img', { scheme: name, threads: 4 });
     await (await store.open('contended', 'w')).writeFile(Buffer.alloc(1000 * 8192));
     const jobs = [false, true, false, true].map((isWriter) => store.run(import.meta.url, { ms: 300, isWriter }));

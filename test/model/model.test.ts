@@ -9,7 +9,7 @@ import { temporaryDirectory } from '../support/temporary.js';
 import { isTestedInFull, testedSchemes } from '../support/tested-schemes.js';
 import { ModelRun } from './model-run.js';
 
-const OPERATIONS = Number(process.env.EMMENTAL_MODEL_OPS ?? 51_000);
+const OPERATIONS = Number(process.env.EMMENTAL_MODEL_OPS ?? 42_000);
 const SEED = Number(process.env.EMMENTAL_MODEL_SEED ?? Math.floor(Math.random() * 2 ** 31));
 /** Block sizes, and the part of the operations that each gets: what a large block costs is mostly comparing it. */
 const BLOCK_BYTES = [4096, 16_384, 65_536];
