@@ -7,29 +7,17 @@
 import { expect, it } from 'vitest';
 import type { MemoryDevice } from '#dist/src/device/memory-device.js';
 import { StoreError } from '#dist/src/errors.js';
-import { truncate } from '#dist/src/file/truncate.js';
 import { checkDevice } from '#dist/src/store/check.js';
+import { cutTruncation } from '../support/cut-truncation.js';
 import { failureOf } from '../support/expect-code.js';
-import { FileWorld, pattern, step } from '../support/file-world.js';
+import { pattern } from '../support/file-world.js';
 import { inMemory } from '../support/in-memory.js';
 
 const BLOCK = 4096;
 const SIZE = 5000;
 const bytes = pattern(1, 2 * BLOCK);
 
-/** A device as the crash left it. */
-function cutShort(): MemoryDevice {
-  const world = new FileWorld();
-  const slot = world.create('file');
-  world.write(slot, bytes, 0);
-  world.sync();
-  const other = world.attach();
-  expect(step(world.task, truncate(world.task, world.engine, slot, SIZE), 'truncate:sized')).toEqual({ at: 'point' });
-  world.runAs(other, other.engine.journal.commit(other.task));
-  return world.device.clone();
-}
-
-/** The same; reading the block of the file's end fails. Returns how often it did. */
+/** Reading the block of the file's end fails from now on. Returns how often it did. */
 function failing(device: MemoryDevice): () => number {
   const reader = inMemory(device.clone(), { readOnly: true });
   const file = reader.store.open('file');
@@ -44,7 +32,7 @@ function failing(device: MemoryDevice): () => number {
 }
 
 it('fails to open where the end of a truncated file cannot be read, and shows nothing of it later', () => {
-  const device = cutShort();
+  const device = cutTruncation(bytes, SIZE);
   const failures = failing(device);
   const before = device.clone();
   for (let attempt = 0; attempt < 2; attempt++) {
@@ -71,7 +59,7 @@ it('fails to open where the end of a truncated file cannot be read, and shows no
 });
 
 it('opens after a repair, if the block can never be read again', () => {
-  const device = cutShort();
+  const device = cutTruncation(bytes, SIZE);
   failing(device);
   expect(checkDevice(device, { repair: true }).clean).toBe(true);
   const { store, finish } = inMemory(device);

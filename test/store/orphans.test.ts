@@ -1,7 +1,6 @@
 /** The orphan list of a store that is closed: closing leaves it clean or empty, the checker tells, a repair does the work. */
 import { describe, expect, it } from 'vitest';
 import { MemoryDevice } from '#dist/src/device/memory-device.js';
-import { truncate } from '#dist/src/file/truncate.js';
 import {
   DiskState,
   readSuperblock,
@@ -12,7 +11,7 @@ import {
 import { Access } from '#dist/src/store/arguments.js';
 import { checkDevice } from '#dist/src/store/check.js';
 import { expectBytes, pattern } from '../support/bytes.js';
-import { FileWorld, step } from '../support/file-world.js';
+import { cutTruncation } from '../support/cut-truncation.js';
 import { inMemory } from '../support/in-memory.js';
 import { recoverInPlace } from '../support/recovered.js';
 
@@ -84,21 +83,9 @@ describe('a truncation cut short', () => {
   const SIZE = 3 * BLOCK + 1000;
   const bytes = pattern(17 * BLOCK);
 
-  function cutShort(): MemoryDevice {
-    const world = new FileWorld();
-    const slot = world.create('file');
-    world.write(slot, bytes, 0);
-    world.sync();
-    const other = world.attach();
-    const truncation = truncate(world.task, world.engine, slot, SIZE);
-    expect(step(world.task, truncation, 'truncate:sized')).toEqual({ at: 'point' });
-    world.runAs(other, other.engine.journal.commit(other.task));
-    return world.device.clone();
-  }
-
   for (const isClosed of [false, true]) {
     it(`is finished by a repair of a store that was ${isClosed ? '' : 'not '}closed`, () => {
-      const device = cutShort();
+      const device = cutTruncation(bytes, SIZE);
       if (isClosed) markClosed(device);
       const found = checkDevice(device);
       expect(found.clean).toBe(!isClosed);
