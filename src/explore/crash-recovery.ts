@@ -51,6 +51,8 @@ export function smallPlan(options: Partial<MountPlan> = {}): MountPlan {
     shape: { threads: 12, exclusions: 1024, openFiles: 4, requests: 1 },
     scheme: 'invalidate-lock',
     readOnly: false,
+    // Of what small workloads free some is discarded by commits, and some by trimming.
+    discardAtOnceBytes: 2 * 4096,
     dirtyRatio: 0.5,
     dirtyExpireMs: 30_000,
     policy: 0,

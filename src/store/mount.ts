@@ -40,7 +40,7 @@ import { RequestRing } from './request-ring.js';
 import { makeHandle, Session, type StoreHandle } from './session.js';
 import { syncStore } from './sync-all.js';
 
-/** Shorter runs of freed blocks are discarded later, by trimming. */
+/** By default shorter runs of freed blocks are discarded later, by trimming. */
 const DISCARD_AT_ONCE_BYTES = 2 ** 20;
 
 export interface MountPlan {
@@ -56,6 +56,8 @@ export interface MountPlan {
   shape: Pick<ArenaShape, 'threads' | 'exclusions' | 'openFiles' | 'requests' | 'timesLocks'>;
   scheme: string;
   readOnly: boolean;
+  /** Runs of freed blocks of so many bytes are discarded as soon as that is durable, shorter ones later. Default 1 MiB. */
+  discardAtOnceBytes?: number;
   /** Opens though the end of a file that a truncation had to make zeros cannot be read: for a repair, which has no other way. */
   leavesUnreadable?: boolean;
   dirtyRatio: number;
@@ -189,7 +191,7 @@ function layArena(superblock: Superblock, layout: Layout, plan: MountPlan, used:
   words[Header.Flags] = (plan.verify ? HeaderFlag.Verify : 0) | (plan.readOnly ? HeaderFlag.ReadOnly : 0);
   words[Header.RwsemPolicy] = plan.policy;
   words[Header.Blocks] = superblock.blocks;
-  words[Header.DiscardLater] = Math.ceil(DISCARD_AT_ONCE_BYTES / superblock.blockBytes);
+  words[Header.DiscardLater] = Math.ceil((plan.discardAtOnceBytes ?? DISCARD_AT_ONCE_BYTES) / superblock.blockBytes);
   words[Header.Seed] = (plan.random() * 2 ** 31) | 0;
   const arena = new Arena(buffer, layout);
   initRwsem(arena, layout.locks + GlobalLock.Names, LockRank.Names);
