@@ -4,15 +4,25 @@ import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { openStore, type Store } from '#dist/src/index.js';
 import { temporaryDirectory } from '../support/temporary.js';
-import { emmental } from './emmental.js';
+import { emmental, emmentalHere, type Outcome } from './emmental.js';
 
 const MIB = 1024 * 1024;
 const directory = temporaryDirectory(true);
 const image = join(directory, 'disk.img');
 let sparse: Buffer;
 
+const ranAlone = new Set<string>();
+
+/** A command's first run is a process, as a user's is; its later ones are done here. */
+function ran(args: string[]): Promise<Outcome> {
+  const [name] = args;
+  if (ranAlone.has(name)) return emmentalHere(args);
+  ranAlone.add(name);
+  return emmental(args);
+}
+
 async function done(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await emmental(args);
+  const { code, stdout, stderr } = await ran(args);
   expect({ args, code, stderr }).toEqual({ args, code: 0, stderr: '' });
   return stdout.toString();
 }
@@ -22,7 +32,10 @@ async function json<T>(...args: string[]): Promise<T> {
 }
 
 async function failed(message: string, ...args: string[]): Promise<void> {
-  const { code, stderr } = await emmental(args);
+  fails(message, await ran(args));
+}
+
+function fails(message: string, { code, stderr }: Outcome): void {
   expect(stderr).toMatch(/^emmental: .*\n$/);
   expect(stderr).toContain(message);
   expect(code).toBe(1);
@@ -175,7 +188,7 @@ test('what cannot be done is said in one line, and changes nothing', async () =>
   await failed('ENAMETOOLONG', 'cp', `${image}:grown`, `${image}:${'x'.repeat(256)}`);
   await failed('ENOENT', 'cp', join(directory, 'nosuch'), `${image}:x`);
   expect(existsSync(missing)).toBe(false);
-  await inStore(image, async () => failed('EBUSY', 'rm', `${image}:grown`));
+  await inStore(image, async () => fails('EBUSY', await emmental(['rm', `${image}:grown`])));
   expect(await done('check', image)).toBe(`${image}: clean\n`);
 });
 
@@ -203,5 +216,5 @@ test('check finds what is wrong, and says so with exit code 1', async () => {
   expect(report.clean).toBe(false);
   expect(report.errors.length).toBeGreaterThan(0);
   truncateSync(broken, 8 * MIB);
-  expect((await emmental(['check', broken])).code).toBe(1);
+  expect((await ran(['check', broken])).code).toBe(1);
 });

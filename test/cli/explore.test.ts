@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { readTables, scenarios } from '#dist/src/explore.js';
 import { temporaryDirectory } from '../support/temporary.js';
-import { emmental } from './emmental.js';
+import { emmental, emmentalHere } from './emmental.js';
 
 const directory = temporaryDirectory();
 
@@ -30,15 +30,15 @@ test('prints verdicts and replays as JSON', async () => {
     '--schedules=20',
     '--json',
   ];
-  const verdicts = JSON.parse((await emmental(args)).stdout.toString());
+  const verdicts = JSON.parse((await emmentalHere(args)).stdout.toString());
   expect(verdicts).toMatchObject([{ scheme: 'i-rwsem', strategy: 'random', schedules: 20, failures: [] }]);
-  const replayed = await emmental(['explore', '--replay=1:i-rwsem:punch-fault:', '--json']);
+  const replayed = await emmentalHere(['explore', '--replay=1:i-rwsem:punch-fault:', '--json']);
   expect(JSON.parse(replayed.stdout.toString()).events[0]).toMatchObject({ step: 1, threadName: 'punch' });
 });
 
 test('writes a table of all schemes', async () => {
   const output = join(directory, 'table.md');
-  const { code } = await emmental([
+  const { code } = await emmentalHere([
     'explore',
     '--all',
     '--scenario=punch-read',
@@ -60,7 +60,7 @@ test.each([
   ['--strategy=some', 'It must be exhaustive or random'],
   ['--preemptions=x', 'It must be a whole number'],
 ])('%s is refused in one line', async (arg, message) => {
-  const { code, stderr } = await emmental(['explore', arg]);
+  const { code, stderr } = await emmentalHere(['explore', arg]);
   expect(stderr).toMatch(/^emmental: .*\n$/);
   expect(stderr).toContain(message);
   expect(code).toBe(2);
@@ -68,7 +68,7 @@ test.each([
 
 test('draws a schedule as a page, and only one schedule', async () => {
   const html = join(directory, 'schedule.html');
-  const { code, stdout } = await emmental(['explore', '--replay=1:none:punch-read:A5B', `--html=${html}`]);
+  const { code, stdout } = await emmentalHere(['explore', '--replay=1:none:punch-read:A5B', `--html=${html}`]);
   expect(code).toBe(1);
   expect(stdout.toString()).toMatch(/schedule\.html: stale: /);
   expect(readFileSync(html, 'utf8')).toMatch(/^<!DOCTYPE html>[\s\S]*punch-read under none[\s\S]*<\/html>\n$/);

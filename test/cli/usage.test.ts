@@ -2,12 +2,20 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { temporaryDirectory } from '../support/temporary.js';
-import { emmental } from './emmental.js';
+import { emmental, emmentalHere, type Outcome } from './emmental.js';
 
 const directory = temporaryDirectory();
 beforeAll(() => {
   writeFileSync(join(directory, 'bad.fio'), '[global]\nbs=8k\n[job]\nrw=randread\nnosuch=1\n');
 });
+
+function refuses({ code, stdout, stderr }: Outcome, message: string): void {
+  expect(stderr).toMatch(/^emmental: .*\n$/);
+  expect(stderr).toContain(message);
+  expect(stdout.length).toBe(0);
+  expect(code).toBe(2);
+  expect(readdirSync(directory)).toEqual(['bad.fio']);
+}
 
 test.each([
   [[], 'no command given'],
@@ -34,19 +42,22 @@ test.each([
   [['schemes', 'nosuch'], "unknown scheme 'nosuch'; known are invalidate-lock, i-rwsem, none"],
   [['bench', 'bad.fio'], "bad.fio:5: unknown option 'nosuch'"],
 ])('%j: one line, exit code 2, nothing made', async (args, message) => {
-  const { code, stdout, stderr } = await emmental(args, { cwd: directory });
-  expect(stderr).toMatch(/^emmental: .*\n$/);
-  expect(stderr).toContain(message);
-  expect(stdout.length).toBe(0);
-  expect(code).toBe(2);
-  expect(readdirSync(directory)).toEqual(['bad.fio']);
+  refuses(await emmentalHere(args, { cwd: directory }), message);
+});
+
+test.each([
+  [['format', 'x.img', '--sise', '1g'], "unknown option '--sise' (Did you mean --size?)"],
+  [['cp', 'x.img:', 'y'], 'names no file'],
+  [['bench', 'bad.fio'], "bad.fio:5: unknown option 'nosuch'"],
+])('%j: the same of a process', async (args, message) => {
+  refuses(await emmental(args, { cwd: directory }), message);
 });
 
 test('help and version are no errors', async () => {
   for (const args of [['--help'], ['cp', '--help'], ['bench', '--help'], ['--version']]) {
-    const { code, stdout, stderr } = await emmental(args);
+    const { code, stdout, stderr } = await (args.length === 1 ? emmental : emmentalHere)(args);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout.length).toBeGreaterThan(0);
   }
-  expect((await emmental(['bench', '--help'])).stdout.toString()).toContain('--random_distribution');
+  expect((await emmentalHere(['bench', '--help'])).stdout.toString()).toContain('--random_distribution');
 });

@@ -1,4 +1,7 @@
-/** Real threads on one small cache: whatever they read is theirs, and nothing is left over in the end. */
+/**
+ * Real threads on one small cache: whatever they read is theirs, and nothing is left over in the end. EMMENTAL_CACHE_STRESS_MS is
+ * how long they run on the first of the caches; on the others it is less.
+ */
 import { describe, expect, test } from 'vitest';
 import { Frames } from '#dist/src/pagecache/frames.js';
 import { PageFlag } from '#dist/src/pagecache/page.js';
@@ -19,6 +22,7 @@ import { startThread, waitForWord } from '../support/threads.js';
 import { BLOCK_BYTES, BLOCKS, FILE_PAGES, FILES, SharedDevice, TABLE, TableMapping } from './cache-jobs.mjs';
 
 const JOBS = bundledThread('cache-jobs');
+const DURATION_MS = Number(process.env.EMMENTAL_CACHE_STRESS_MS ?? 2000);
 const THREADS = 5;
 /** A word that nothing else in the arena uses. */
 const ARRIVED = Header.Words - 1;
@@ -62,9 +66,9 @@ function share(frames: number, verify: boolean): Shared {
 
 describe('threads on one cache', () => {
   test.each([
-    { frames: 96, verify: true, durationMs: 4000 },
-    { frames: 40, verify: false, durationMs: 3000 },
-    { frames: 400, verify: false, durationMs: 2000 },
+    { frames: 96, verify: true, durationMs: DURATION_MS },
+    { frames: 40, verify: false, durationMs: 0.75 * DURATION_MS },
+    { frames: 400, verify: false, durationMs: 0.5 * DURATION_MS },
   ])('$frames frames, verify $verify', async ({ frames, verify, durationMs }) => {
     const { arena, data, table, cache, device, task } = share(frames, verify);
     const threads = Array.from({ length: THREADS }, (_, i) =>

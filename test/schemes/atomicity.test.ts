@@ -1,6 +1,7 @@
 /**
  * What a scheme says of reads beside writes: under one whose `readAtomicity` is 'request', a read sees all of a write or
- * nothing of it, whether it hits or misses, whichever face it goes through.
+ * nothing of it, whether it hits or misses, whichever face it goes through. EMMENTAL_ATOMICITY_MS is how long each of the
+ * compared schemes is watched; the others half as long.
  */
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -10,6 +11,7 @@ import { temporaryDirectory } from '../support/temporary.js';
 import { isTestedInFull, testedSchemes } from '../support/tested-schemes.js';
 
 const BYTES = 12 * 4096;
+const DURATION_MS = Number(process.env.EMMENTAL_ATOMICITY_MS ?? 200);
 /** Of each thread that reads, however slow the machine is. */
 const READS_MIN = 10;
 const directory = temporaryDirectory(true);
@@ -67,7 +69,9 @@ function readGrowing({ store, keep }: Scope, stop: Int32Array, bytes: number): n
 }
 
 it.each(
-  testedSchemes.map((scheme) => [scheme.name, scheme.readAtomicity, isTestedInFull(scheme) ? 400 : 150] as const),
+  testedSchemes.map(
+    (scheme) => [scheme.name, scheme.readAtomicity, DURATION_MS / (isTestedInFull(scheme) ? 1 : 2)] as const,
+  ),
 )('%s: %s', async (scheme, readAtomicity, durationMs) => {
   const image = join(directory, `${scheme}.img`);
   await createStore(image, { sizeBytes: 16 * 1024 * 1024 });
@@ -109,7 +113,7 @@ it.each(testedSchemes.filter((scheme) => scheme.readAtomicity === 'request').map
     const reading = threads[1].run(readGrowing, stop, bytes);
     const buffer = Buffer.alloc(2 * bytes);
     let mixed = 0;
-    for (const end = Date.now() + 250; Date.now() < end || Atomics.load(stop, 1) <= READS_MIN; ) {
+    for (const end = Date.now() + DURATION_MS / 2; Date.now() < end || Atomics.load(stop, 1) <= READS_MIN; ) {
       const { bytesRead } = await file.read(buffer, 0, 2 * bytes, 0);
       if (buffer.subarray(0, bytesRead).some((byte) => byte !== buffer[0])) mixed++;
     }

@@ -16,7 +16,7 @@ import { temporaryDirectory } from '../support/temporary.js';
 import { isTestedInFull, testedSchemes } from '../support/tested-schemes.js';
 import { Ledger, type LedgerShape, SECTOR_BYTES } from './ledger.mjs';
 
-const DURATION_MS = Number(process.env['EMMENTAL_STRESS_MS'] ?? 3000);
+const DURATION_MS = Number(process.env['EMMENTAL_STRESS_MS'] ?? 2000);
 const SEED = Number(process.env['EMMENTAL_STRESS_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 /** One seed in so many makes stores with data checksums. */
 const CHECKSUM_SHARE = 4;

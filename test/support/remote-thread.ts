@@ -1,4 +1,8 @@
-/** A real thread attached to a store, which does what the test tells it to, one thing after the other. */
+/**
+ * A real thread attached to a store, which does what the test tells it to, one thing after the other. A thread that was closed
+ * attaches to the next store, of whichever test: starting one, and compiling the engine in it, costs more than most of
+ * these tests do.
+ */
 import { Worker } from 'node:worker_threads';
 import type { StoreHandle } from '#dist/src/index.js';
 import { Arena } from '#dist/src/sync/arena.js';
@@ -27,6 +31,10 @@ interface Answer {
   error?: RemoteError;
 }
 
+/** Threads that are attached to nothing. They keep no process alive. */
+const idle: Worker[] = [];
+const IDLE_MAX = 4;
+
 export class RemoteThread {
   private readonly waiting = new Map<number, { resolve: (value: never) => void; reject: (error: unknown) => void }>();
   private jobs = 0;
@@ -35,25 +43,32 @@ export class RemoteThread {
     private readonly worker: Worker,
     private readonly arena: Arena,
   ) {
-    worker.on('message', ({ id, value, error }: Answer) => {
-      const job = this.waiting.get(id);
-      this.waiting.delete(id);
-      if (error === undefined) job?.resolve(value as never);
-      else job?.reject(Object.assign(new Error(error.message), error));
-    });
-    const fail = (error: unknown): void => {
-      for (const { reject } of this.waiting.values()) reject(error);
-      this.waiting.clear();
-    };
-    worker.on('error', fail);
-    worker.on('exit', () => fail(new Error('the thread has ended')));
+    worker.on('message', this.onAnswer);
+    worker.on('error', this.onEnd);
+    worker.on('exit', this.onEnd);
   }
+
+  private readonly onAnswer = ({ id, value, error }: Answer): void => {
+    const job = this.waiting.get(id);
+    this.waiting.delete(id);
+    if (error === undefined) job?.resolve(value as never);
+    else job?.reject(Object.assign(new Error(error.message), error));
+  };
+
+  private readonly onEnd = (error: unknown): void => {
+    const cause = error instanceof Error ? error : new Error('the thread has ended');
+    for (const { reject } of this.waiting.values()) reject(cause);
+    this.waiting.clear();
+  };
 
   /** Resolves once the thread is attached. */
   static async start(handle: StoreHandle): Promise<RemoteThread> {
-    const worker = new Worker(bundledThread('remote-thread'), { workerData: { handle } });
+    const worker = idle.pop() ?? new Worker(bundledThread('remote-thread'));
+    worker.ref();
     const thread = new RemoteThread(worker, new Arena(handle.arena, handle.layout));
-    await thread.answer(0);
+    const attached = thread.answer<void>(0);
+    worker.postMessage({ id: 0, handle });
+    await attached;
     return thread;
   }
 
@@ -67,10 +82,19 @@ export class RemoteThread {
     return answer;
   }
 
-  /** Lets the thread detach and end. */
+  /** Lets the thread detach. */
   async close(): Promise<void> {
-    await this.run(({ store }) => store.close());
-    await this.worker.terminate();
+    const { worker } = this;
+    await this.run((scope) => {
+      scope.store.close();
+      Object.assign(scope, { store: undefined, keep: {} });
+    });
+    worker.off('message', this.onAnswer);
+    worker.off('error', this.onEnd);
+    worker.off('exit', this.onEnd);
+    if (idle.length >= IDLE_MAX) return void (await worker.terminate());
+    worker.unref();
+    idle.push(worker);
   }
 
   /** Ends the thread in the middle of whatever it does. */
