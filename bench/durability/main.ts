@@ -1,7 +1,8 @@
 /**
  * `node dist/bench/durability/main.js [sync] [shared] [create] [recovery] [price]`: what durability costs, each figure beside what
  * it is meant to reach. In the directory of TMPDIR; `--quick` shows that it works, and not how fast it is. `--effort=0.1` makes
- * a tenth of the calls, for devices that take their time.
+ * a tenth of the calls, for devices that take their time. `--flush-ms=1` makes every flush of `sync` and `shared` a millisecond
+ * longer.
  */
 import { performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
@@ -18,6 +19,8 @@ import { CLAIMS, measureSync } from './sync-cost.js';
 const MIB = 1024 * 1024;
 const THREADS = 8;
 const SHARED_AT_LEAST = 4;
+/** Eight threads that compile the same code on two processors take about so long. */
+const WARM_MS = 20_000;
 const FILES_PER_SECOND_AT_LEAST = 50_000;
 const RECOVERY_MS_AT_MOST = 2000;
 const PRICE_AT_MOST = 0.05;
@@ -26,22 +29,30 @@ interface Context {
   directory: string;
   isQuick: boolean;
   effort: number;
+  flushMs: number;
 }
 
 function claim(holds: boolean, text: string): void {
   printLine(`${holds ? 'ok  ' : 'MISS'} ${text}`);
 }
 
-async function sync({ directory, isQuick, effort }: Context): Promise<void> {
-  const figures = await measureSync(directory, (isQuick ? 2 : 64) * MIB, isQuick ? 2 : Math.ceil(400 * effort));
+async function sync({ directory, isQuick, effort, flushMs }: Context): Promise<void> {
+  const turns = isQuick ? 2 : Math.ceil(400 * effort);
+  const figures = await measureSync(directory, (isQuick ? 2 : 64) * MIB, turns, flushMs);
   const rows = [...figures].map(([name, ns]) => [name, formatLatency(ns)]);
   printLine(formatTable(['sync', 'one call'], rows, ['one call']));
   for (const each of CLAIMS) printLine(claimLine(each, figures));
 }
 
-async function shared({ directory, isQuick, effort }: Context): Promise<void> {
+async function shared({ directory, isQuick, effort, flushMs }: Context): Promise<void> {
   const threads = isQuick ? 2 : THREADS;
-  const figures = await measureShared(directory, threads, isQuick ? 10 : Math.ceil(3000 * effort), isQuick ? 1 : 3);
+  const figures = await measureShared(directory, {
+    threads,
+    calls: isQuick ? 10 : Math.ceil(3000 * effort),
+    rounds: isQuick ? 1 : 3,
+    warmMs: isQuick ? 10 : WARM_MS,
+    flushMs,
+  });
   const { alone, together, commits, syncs } = figures;
   printLine(`1 thread: ${formatCount(alone)} syncs/s; ${threads} threads: ${formatCount(together)} syncs/s`);
   const ratio = together / alone;
@@ -88,13 +99,18 @@ async function price({ directory, isQuick, effort }: Context): Promise<void> {
 const SUITES: Record<string, (context: Context) => Promise<void>> = { sync, shared, create, recovery, price };
 
 const { values, positionals: chosen } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, effort: { type: 'string', default: '1' } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    effort: { type: 'string', default: '1' },
+    'flush-ms': { type: 'string', default: '0' },
+  },
   allowPositionals: true,
 });
 const context: Context = {
   directory: temporaryDirectory(),
   isQuick: values.quick,
   effort: Number(values.effort),
+  flushMs: Number(values['flush-ms']),
 };
 if (!takesDirectIo(context.directory)) {
   printLine(`skipped: the host refuses O_DIRECT in ${context.directory}`);

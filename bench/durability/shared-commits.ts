@@ -18,25 +18,32 @@ export interface SharedFigures {
   syncs: number;
 }
 
+export interface SharedOptions {
+  threads: number;
+  /** Of each thread, in a round. */
+  calls: number;
+  rounds: number;
+  /** How long all threads sync before anything is timed. */
+  warmMs: number;
+  flushMs: number;
+}
+
 /** Rounds of one thread and of all take turns; of each the median. */
-export async function measureShared(
-  directory: string,
-  threads: number,
-  calls: number,
-  rounds: number,
-): Promise<SharedFigures> {
+export async function measureShared(directory: string, options: SharedOptions): Promise<SharedFigures> {
+  const { threads, calls, rounds } = options;
   const path = join(directory, 'shared.img');
   const shape = { sizeBytes: 48 * MIB, open: { cacheBytes: 64 * MIB, threads } };
   const figures = await withPreallocatedStore(path, shape, async (store, sync) => {
     for (let i = 0; i < threads; i++) fillFile(sync, `file-${i}`, FILE_BYTES);
-    await rate(store, threads, calls); // threads start, and code is compiled
+    await rate(store, threads, { ...options, calls: 1 });
+    const timed = { ...options, warmMs: 0 };
     const alone: number[] = [];
     const together: number[] = [];
     let commits = 0;
     for (let round = 0; round < rounds; round++) {
-      alone.push(await rate(store, 1, calls));
+      alone.push(await rate(store, 1, timed));
       const before = (await store.stats()).journal.commits;
-      together.push(await rate(store, threads, calls));
+      together.push(await rate(store, threads, timed));
       commits += (await store.stats()).journal.commits - before;
     }
     return { alone: median(alone), together: median(together), commits, syncs: rounds * calls * threads };
@@ -45,11 +52,11 @@ export async function measureShared(
   return figures;
 }
 
-async function rate(store: Store, threads: number, calls: number): Promise<number> {
+async function rate(store: Store, threads: number, { calls, warmMs, flushMs }: SharedOptions): Promise<number> {
   const gate = new Int32Array(new SharedArrayBuffer(4));
   const url = new URL('./sync-loop.js', import.meta.url);
   const runs = Array.from({ length: threads }, (_, i) => {
-    const data: SyncLoop = { name: `file-${i}`, fileBytes: FILE_BYTES, calls, gate, threads };
+    const data: SyncLoop = { name: `file-${i}`, fileBytes: FILE_BYTES, calls, warmMs, flushMs, gate, threads };
     return store.run<SyncLoopResult>(url, data);
   });
   const results = await Promise.all(runs);

@@ -9,6 +9,7 @@ import { performance } from 'node:perf_hooks';
 import { alignedMemory, fillFile } from '../micro/fixture.js';
 import type { Claim, Figures } from '../micro/measure.js';
 import { preallocate, withPreallocatedStore } from './preallocated.js';
+import { lengthenFlushes } from './slow-flush.js';
 
 const MIB = 1024 * 1024;
 const UNIT_BYTES = 4096;
@@ -26,7 +27,12 @@ export const CLAIMS: Claim[] = [
   { name: APPEND, other: BARE_TWICE, atMost: 1.3 },
 ];
 
-export async function measureSync(directory: string, fileBytes: number, turns: number): Promise<Figures> {
+export async function measureSync(
+  directory: string,
+  fileBytes: number,
+  turns: number,
+  flushMs: number,
+): Promise<Figures> {
   const path = join(directory, 'sync.img');
   const shape = { sizeBytes: fileBytes * 2 + 32 * MIB, open: { cacheBytes: 128 * MIB, threads: 2 } };
   const figures = await withPreallocatedStore(path, shape, async (_store, sync) => {
@@ -66,7 +72,7 @@ export async function measureSync(directory: string, fileBytes: number, turns: n
         },
       ],
     ];
-    const result = takeTurns(sides, turns);
+    const result = takeTurns(sides, turns, flushMs);
     file.close();
     closeSync(fd);
     rmSync(bare);
@@ -77,9 +83,10 @@ export async function measureSync(directory: string, fileBytes: number, turns: n
 }
 
 /** The first half of the turns lets the code be compiled: what a process pays that syncs for longer than a few seconds. */
-function takeTurns(sides: [string, (call: number) => void][], turns: number): Figures {
+function takeTurns(sides: [string, (call: number) => void][], turns: number, flushMs: number): Figures {
   const times = new Map(sides.map(([name]) => [name, [] as number[]]));
   for (let turn = 0; turn < turns; turn++) {
+    if (turn >= turns / 2) lengthenFlushes(flushMs);
     for (const [name, call] of turn % 2 === 0 ? sides : [...sides].reverse()) {
       for (let i = turn * CALLS_A_TURN; i < (turn + 1) * CALLS_A_TURN; i++) {
         const startMs = performance.now();
@@ -88,6 +95,7 @@ function takeTurns(sides: [string, (call: number) => void][], turns: number): Fi
       }
     }
   }
+  lengthenFlushes(0);
   const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1];
   return new Map([...times].map(([name, values]) => [name, median(values)]));
 }

@@ -98,7 +98,7 @@ export class Commit {
   *flush(task: Task): Routine<void> {
     const { words, at } = this;
     const flush = Atomics.add(words, at + Word.FlushBegun, 1) + 1;
-    if (!this.device.readOnly) yield task.flush(this.device);
+    if (!this.device.readOnly && !task.tryFlush(this.device)) yield task.flush(this.device);
     Atomics.store(words, at + Word.FlushEnded, flush | 0);
   }
 

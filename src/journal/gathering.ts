@@ -7,7 +7,9 @@
  * the clock alone). A thread that syncs alone waits for nobody.
  *
  * 1. Callers are counted and never uncounted, so that one who died while he waited is not waited for again.
- * 2. Words under the Commit mutex, but for the count of callers. No wake-up is lost that matters: the wait is bounded.
+ * 2. Words under the Commit mutex, but for the count of callers. The committer is woken once, by the caller who makes the
+ *    number full: who counts himself before he looks for Gathers, while it is set before the callers are looked at. And
+ *    the wait is bounded.
  */
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
@@ -33,7 +35,8 @@ export class Gathering {
   arrive(task: Task): void {
     const { words, at } = this;
     Atomics.add(words, at + Word.Callers, 1);
-    if (Atomics.load(words, at + Word.Gathers) !== 0) task.driver.wake(at + Word.Callers, 1);
+    if (Atomics.load(words, at + Word.Gathers) === 0 || this.waiting() < words[at + Word.CallersExpected]) return;
+    task.driver.wake(at + Word.Callers, 1);
   }
 
   /** By the committer, before it stops handles. */

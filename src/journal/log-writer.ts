@@ -85,7 +85,8 @@ export class LogWriter {
     const { area, device, pieces } = this;
     const toEnd = (area.length - position) * area.blockBytes;
     if (this.length * area.blockBytes <= toEnd) {
-      yield task.write(device, pieces, area.bytesAt(position));
+      const at = area.bytesAt(position);
+      if (!task.tryWrite(device, pieces, at)) yield task.write(device, pieces, at);
       return;
     }
     const [first, second] = split(pieces, toEnd);

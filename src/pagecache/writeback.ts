@@ -191,7 +191,9 @@ function* writePart(cache: CacheParts, task: Task, mapping: Slot, run: Run): Rou
   let end = from + 1;
   if (isPlaced(block)) {
     while (end < run.total && blockAt(cache, run.frames[end]) === block + end - from) end++;
-    yield* writeBlocks(cache, task, run, from, end, block);
+    const buffers = cache.frames.gather(run.frames, from, end);
+    const position = block * cache.frames.blockBytes;
+    if (!task.tryWrite(cache.device, buffers, position)) yield task.write(cache.device, buffers, position);
     settlePlaced(cache, task, mapping, run.frames, from, end);
   } else {
     while (end < run.total && !isPlaced(blockAt(cache, run.frames[end]))) end++;
@@ -200,18 +202,6 @@ function* writePart(cache: CacheParts, task: Task, mapping: Slot, run: Run): Rou
   release(cache, task, mapping, run, end, false);
   count(task, Count.WritebackPages, end - from);
   count(task, Count.WritebackRuns);
-}
-
-function* writeBlocks(
-  cache: CacheParts,
-  task: Task,
-  run: Run,
-  from: number,
-  end: number,
-  block: number,
-): Routine<void> {
-  const buffers = cache.frames.gather(run.frames, from, end);
-  yield task.write(cache.device, buffers, block * cache.frames.blockBytes);
 }
 
 /** Pages that have no block yet, or an unwritten one. Answers where the part that got blocks ends. */
@@ -233,8 +223,13 @@ function* writeMapped(
   let written = false;
   try {
     if (task.stopsAtPoints) yield task.point('writeback:mapped');
-    if (movesOnWrite) yield* writeCopies(cache, task, mapping, run.frames, from, end, blocks);
-    else yield* writeBlocks(cache, task, run, from, end, blocks.block);
+    if (movesOnWrite) {
+      yield* writeCopies(cache, task, mapping, run.frames, from, end, blocks);
+    } else {
+      const buffers = cache.frames.gather(run.frames, from, end);
+      const position = blocks.block * cache.frames.blockBytes;
+      if (!task.tryWrite(cache.device, buffers, position)) yield task.write(cache.device, buffers, position);
+    }
     written = true;
     if (task.stopsAtPoints) yield task.point('writeback:written');
   } finally {

@@ -27,6 +27,7 @@ export class BlockingDriver implements Driver {
   readonly spinLimit = availableParallelism() > 1 ? SPIN_LIMIT : 0;
   unpin: ((frame: number) => void) | null = null;
   private readonly words: Int32Array;
+  private readonly threads: number;
 
   /** `passesPoints`: false where somebody drives the routine by hand, from point to point. */
   constructor(
@@ -34,6 +35,7 @@ export class BlockingDriver implements Driver {
     readonly passesPoints = true,
   ) {
     this.words = arena.words;
+    this.threads = arena.layout.threads;
   }
 
   now(): number {
@@ -45,7 +47,9 @@ export class BlockingDriver implements Driver {
   }
 
   wake(word: number, count: number): void {
-    Atomics.notify(this.words, word, count);
+    const { words, threads } = this;
+    // One after the other: the host wakes them all under a lock of its own, which each of them needs before it can go on.
+    for (let left = Math.min(count, threads); left > 0 && Atomics.notify(words, word, 1) === 1; left--);
   }
 }
 

@@ -6,6 +6,8 @@
  * that a task shares with others lies in its slot of the thread registry (sync/threads.ts); the fields here are its own.
  */
 
+import { assert } from '../assert.js';
+import type { Device } from '../device/device.js';
 import type { Arena } from '../sync/arena.js';
 import { Header, HeaderFlag, RANGES_MAX, Range, STATISTICS_COLUMNS, Thread } from '../sync/layout.js';
 import { LockTimes } from '../sync/lock-times.js';
@@ -30,7 +32,10 @@ export interface Driver {
    * lock holds together. For drivers that try schedules; false by default.
    */
   readonly yieldsAtLocks?: boolean;
-  /** Schedule points that nobody holds need not be yielded: a yield costs as much as much else of a page's fill. */
+  /**
+   * Schedule points that nobody holds need not be yielded, nor the I/O of frequent calls, which would block the thread in any
+   * case: a yield leaves and enters all the routines above it, and costs as much as much else of a page's fill.
+   */
   readonly passesPoints?: boolean;
   /**
    * Gives back a page's pin on behalf of a thread that died with it; set once a page cache is there. Until then the dead
@@ -102,6 +107,26 @@ export class Task extends DeviceEffects {
   /** Whether points are to be yielded: asked where they are passed for every page. */
   get stopsAtPoints(): boolean {
     return !this.passesPoints || (Atomics.load(this.words, Header.Flags) & HeaderFlag.Gates) !== 0;
+  }
+
+  /** `write`, done in place; false, and nothing done, where the effect has to be yielded. */
+  tryWrite(device: Device, buffers: Uint8Array[], positionBytes: number): boolean {
+    if (!this.passesPoints) return false;
+    if (this.lockdep !== null) this.assertMayBlock();
+    device.write(buffers, positionBytes);
+    return true;
+  }
+
+  /** `flush`, likewise. */
+  tryFlush(device: Device): boolean {
+    if (!this.passesPoints) return false;
+    if (this.lockdep !== null) this.assertMayBlock();
+    device.flush();
+    return true;
+  }
+
+  private assertMayBlock(): void {
+    assert(this.words[this.record + Thread.LeafDepth] === 0, 'a routine does I/O while holding a leaf mutex');
   }
 
   /** `about`: the lock that is wanted, for those who look on. */
