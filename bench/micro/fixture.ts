@@ -3,12 +3,13 @@ import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createStore, type OpenOptions, openStore, type Store } from '../../src/index.js';
+import { Frames } from '../../src/pagecache/frames.js';
+import { type Frame, MIN_BLOCK_BYTES } from '../../src/units.js';
 import { attachStore, type SyncStore } from '../../src/worker.js';
 import { Random } from '../workloads/random.js';
 import { fillPattern } from '../workloads/stamp.js';
 
 const MIB = 1024 * 1024;
-const WASM_PAGE_BYTES = 65536;
 
 /** A directory for the images of one suite; gone when the process ends, whatever the end is. */
 export function temporaryDirectory(): string {
@@ -27,11 +28,14 @@ export function takesDirectIo(directory: string): boolean {
   }
 }
 
-/** Page-aligned shared memory. */
+/** Page-aligned shared memory of the kind that the cache of a store that large is made of. */
 export function alignedMemory(bytes: number): Uint8Array {
-  const pages = Math.ceil(bytes / WASM_PAGE_BYTES);
-  const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-  return new Uint8Array(buffer, 0, bytes);
+  const frames = new Frames(
+    Frames.allocate(bytes / MIN_BLOCK_BYTES, MIN_BLOCK_BYTES),
+    MIN_BLOCK_BYTES,
+    bytes / MIN_BLOCK_BYTES,
+  );
+  return frames.run(1 as Frame, bytes / MIN_BLOCK_BYTES);
 }
 
 export async function withStore<T>(

@@ -111,7 +111,8 @@ export class GroupSearch {
   /** The bitmap's words, its header first. */
   bitmapWords(frame: Frame): Uint32Array {
     const { frames } = this.journal.cache;
-    return new Uint32Array(frames.segment(frame).buffer, frames.offset(frame), this.geometry.blockBytes / 4);
+    const from = frames.word(frame);
+    return frames.words(frame).subarray(from, from + this.geometry.blockBytes / 4);
   }
 
   /** Under the group's mutex: its clear bits changed by `blocks`. */

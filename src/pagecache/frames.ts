@@ -1,13 +1,15 @@
 /**
  * The page frames: the memory that pages' contents live in.
  *
- * Shared WebAssembly memories, because their pages are page-aligned (O_DIRECT reads straight into a frame) and because
- * the host gives them memory only when they are touched. Frames are numbered from 1; frame f is slot f - 1. All segments
- * but the last hold the same number of frames, a power of two, so that a shift and a mask find a frame.
+ * Memory that is page-aligned (O_DIRECT reads straight into a frame), and that the host backs only when it is touched: huge
+ * pages where the process asks for them (device/huge-pages.ts), else shared WebAssembly memories. Frames are numbered from 1;
+ * frame f is slot f - 1. All segments but the last hold the same number of frames, a power of two, so that a shift and a mask
+ * find a frame. A segment starts behind its buffer's head.
  *
  * Every thread makes its own `Frames` over the same segments. Holding a view gives no right to look at it: a pin does
  * (page.ts).
  */
+import { allocateHuge, headOf } from '../device/huge-pages.js';
 import type { Frame } from '../units.js';
 import { GIB } from '../units.js';
 
@@ -20,6 +22,7 @@ const VIEWS = 1024;
 export class Frames {
   private readonly segments: Uint8Array[];
   private readonly segmentWords: Uint32Array[];
+  private readonly segmentBuffers: Buffer[];
   private readonly shift: number;
   private readonly mask: number;
   private readonly zeros: Uint8Array;
@@ -33,27 +36,45 @@ export class Frames {
     readonly blockBytes: number,
     readonly frames: number,
   ) {
-    this.segments = buffers.map((buffer) => new Uint8Array(buffer));
-    this.segmentWords = buffers.map((buffer) => new Uint32Array(buffer));
+    this.segments = buffers.map((buffer) => new Uint8Array(buffer, headOf(buffer)));
+    this.segmentWords = buffers.map((buffer) => new Uint32Array(buffer, headOf(buffer)));
+    this.segmentBuffers = this.segments.map(({ buffer, byteOffset, length }) =>
+      Buffer.from(buffer, byteOffset, length),
+    );
     this.shift = Math.log2(SEGMENT_BYTES / blockBytes);
     this.mask = SEGMENT_BYTES / blockBytes - 1;
     this.zeros = new Uint8Array(blockBytes);
   }
 
-  /** Memory for `frames` frames: untouched, so neither zeroed by us nor yet taken from the host. */
-  static allocate(frames: number, blockBytes: number): SharedArrayBuffer[] {
+  /**
+   * Memory for `frames` frames: untouched, so neither zeroed by us nor yet taken from the host. `isAligned` tells whether the
+   * device takes such memory: huge pages are not used where it does not.
+   */
+  static allocate(
+    frames: number,
+    blockBytes: number,
+    isAligned: (memory: Uint8Array) => boolean = () => true,
+  ): SharedArrayBuffer[] {
     const buffers: SharedArrayBuffer[] = [];
     for (let left = frames * blockBytes; left > 0; left -= SEGMENT_BYTES) {
-      const pages = Math.ceil(Math.min(left, SEGMENT_BYTES) / WASM_PAGE_BYTES);
-      const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-      buffers.push(memory.buffer as unknown as SharedArrayBuffer);
+      buffers.push(allocateSegment(Math.min(left, SEGMENT_BYTES), isAligned));
     }
     return buffers;
+  }
+
+  /** Whether the memory was asked of the host as huge pages. Of the first segment: a small last one may be another kind. */
+  get isHuge(): boolean {
+    return headOf(this.buffers[0]) > 0;
   }
 
   /** The whole segment that holds the frame. */
   segment(frame: Frame): Uint8Array {
     return this.segments[(frame - 1) >> this.shift];
+  }
+
+  /** The whole segment that holds the frame, as Node's kind of array. */
+  buffer(frame: Frame): Buffer {
+    return this.segmentBuffers[(frame - 1) >> this.shift];
   }
 
   /** The frame's first byte in its segment. */
@@ -85,7 +106,8 @@ export class Frames {
   view(frame: Frame): DataView {
     const slot = frame & (VIEWS - 1);
     if (this.viewFrames[slot] === frame) return this.dataViews[slot]!;
-    const view = new DataView(this.segment(frame).buffer, this.offset(frame), this.blockBytes);
+    const segment = this.segment(frame);
+    const view = new DataView(segment.buffer, segment.byteOffset + this.offset(frame), this.blockBytes);
     this.viewFrames[slot] = frame;
     this.dataViews[slot] = view;
     return view;
@@ -98,7 +120,8 @@ export class Frames {
 
   /** One view of `count` adjacent frames, which must lie in one segment. */
   run(frame: Frame, count: number): Uint8Array {
-    return new Uint8Array(this.segment(frame).buffer, this.offset(frame), count * this.blockBytes);
+    const from = this.offset(frame);
+    return this.segment(frame).subarray(from, from + count * this.blockBytes);
   }
 
   /** Views of the frames in order, adjacent ones merged: the buffers of one vectored read or write. */
@@ -114,4 +137,12 @@ export class Frames {
     }
     return buffers;
   }
+}
+
+function allocateSegment(lengthBytes: number, isAligned: (memory: Uint8Array) => boolean): SharedArrayBuffer {
+  const huge = allocateHuge(lengthBytes);
+  if (huge !== null && isAligned(new Uint8Array(huge, headOf(huge), lengthBytes))) return huge;
+  const pages = Math.ceil(lengthBytes / WASM_PAGE_BYTES);
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  return memory.buffer as unknown as SharedArrayBuffer;
 }

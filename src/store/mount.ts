@@ -9,6 +9,7 @@
 import { initAllocator } from '../allocator/allocator.js';
 import { allocateAligned } from '../device/aligned-memory.js';
 import type { Device } from '../device/device.js';
+import { codeOf } from '../device/host-error.js';
 import type { DeviceHandle } from '../device/open-device.js';
 import { OverlayDevice } from '../device/overlay-device.js';
 import { describeSignature, detectSignature } from '../device/signature.js';
@@ -35,6 +36,7 @@ import {
 import { LockRank } from '../sync/lockdep.js';
 import { initMutex } from '../sync/mutex.js';
 import { initRwsem } from '../sync/rwsem.js';
+import { MIN_BLOCK_BYTES } from '../units.js';
 import { holdsStore, type RecoveredStore, recoverStore } from './recover-store.js';
 import { RequestRing } from './request-ring.js';
 import { makeHandle, Session, type StoreHandle } from './session.js';
@@ -102,7 +104,7 @@ export function mount(device: Device, shared: DeviceHandle | null, plan: MountPl
     scheme: plan.scheme,
     layout: arena.layout,
     arena: arena.buffer,
-    frames: used?.frames ?? Frames.allocate(frames, superblock.blockBytes),
+    frames: used?.frames ?? Frames.allocate(frames, superblock.blockBytes, (memory) => takesMemory(device, memory)),
     commit: used?.commit ?? allocateAligned(plan.commitBytes).buffer,
     transfer: used?.transfer ?? RequestRing.allocateTransfer(plan.shape.requests),
     device: shared,
@@ -126,6 +128,16 @@ export function mount(device: Device, shared: DeviceHandle | null, plan: MountPl
   }
   Atomics.compareExchange(arena.words, Header.State, StoreState.Opening, StoreState.Open);
   return session;
+}
+
+/** Whether the device reads into that memory, which direct I/O wants aligned. Its content is whatever comes. */
+function takesMemory(device: Device, memory: Uint8Array): boolean {
+  try {
+    device.read([memory.subarray(0, MIN_BLOCK_BYTES)], 0);
+    return true;
+  } catch (error) {
+    return codeOf(error) !== 'EINVAL';
+  }
 }
 
 /** The end, with no other thread left: open files are closed, everything is written, the store marked clean if it is. */

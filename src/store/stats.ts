@@ -16,6 +16,8 @@ export interface LockStats {
 export interface StoreStats {
   scheme: string;
   io: 'direct' | 'buffered';
+  /** Whether the host was asked for huge pages for the cache: how the process was started, see docs/benchmarks.md. */
+  hugePages: boolean;
   rwsemPolicy: string;
   blockBytes: number;
   /** Pages of the cache: all, those that hold nothing of a file or of metadata (never used, or given back), and dirty ones of files and of metadata. */
@@ -69,6 +71,7 @@ export function snapshotStats(session: Session): StoreStats {
   return {
     scheme: handle.scheme,
     io: device.io,
+    hugePages: session.engine.cache.frames.isHuge,
     rwsemPolicy: RWSEM_POLICIES[unsigned[Header.RwsemPolicy]],
     blockBytes: session.blockBytes,
     pages: {
