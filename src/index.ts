@@ -8,6 +8,7 @@ export { schemes } from './locking/schemes.js';
 export type { Advice } from './store/arguments.js';
 export type { CheckError, CheckReport } from './store/check.js';
 export { type CreateOptions, checkStore, createStore } from './store/create-store.js';
+export { hugePagesEnvironment } from './store/environment.js';
 export type { File } from './store/file.js';
 export { monitorSocketPath, type Snapshot } from './store/monitor.js';
 export { type OpenOptions, openStore } from './store/open-store.js';

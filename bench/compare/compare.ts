@@ -13,6 +13,7 @@ import { fioDocument } from '../workloads/fio-json.js';
 import { openBenchDevice } from '../workloads/image.js';
 import { Monitor } from '../workloads/monitor.js';
 import { type Plan, totalBytes } from '../workloads/plan.js';
+import { gainsFromHugePages, restartWithHugePages } from '../workloads/restart.js';
 import type { RunResult } from '../workloads/result.js';
 import type { RunContext } from '../workloads/run-context.js';
 import { runScheme } from '../workloads/scheme-run.js';
@@ -24,6 +25,7 @@ export async function compare(args: string[], parent: Command, interruption: Abo
   const plan = parseCommandLine('compare', args, parent, ['invalidate-lock', 'i-rwsem']);
   if (plan.run.scheme.length < 2) throw new UsageError("compare needs two schemes or more; 'emmental bench' runs one");
   checkReportPath(plan.run.report);
+  if (gainsFromHugePages(plan) && (await restartWithHugePages(interruption))) return;
   const device = await openBenchDevice(plan.run.device, totalBytes(plan.jobs));
   const monitor = new Monitor();
   const context: RunContext = { device: device.path, plan, monitor, interruption };

@@ -1,5 +1,6 @@
 /** A plan in a line, and the summaries of its schemes in rows: the same on a terminal and on a page. */
 import { formatSize } from '../../src/cli/size.js';
+import { asksForHugePages, HUGE_FROM_BYTES } from '../../src/device/huge-pages.js';
 import { type Plan, totalBytes } from '../workloads/plan.js';
 import { formatCount, formatLatency } from '../workloads/summary.js';
 import type { DirectionSummary, SchemeSummary, Spread } from './verdict.js';
@@ -9,7 +10,8 @@ export function describe({ jobs, run }: Plan): string {
   const groups = jobs.map((job) => `${job.numjobs} × ${job.rw} ${formatSize(job.bs)}`).join(' and ');
   const storms = (['punch', 'truncate', 'willneed'] as const).filter((kind) => run[kind] > 0);
   const disturbed = storms.map((kind) => `, ${kind} ${run[kind]}/s`).join('');
-  const file = `${formatSize(totalBytes(jobs))} of files, ${formatSize(run.cache)} of cache`;
+  const isHuge = run.cache >= HUGE_FROM_BYTES && asksForHugePages();
+  const file = `${formatSize(totalBytes(jobs))} of files, ${formatSize(run.cache)} of cache${isHuge ? ' in huge pages' : ''}`;
   return `${groups}${disturbed}; ${file}; rwsem policy ${run.policy}`;
 }
 

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { formatTable, printLine } from '../../src/cli/print.js';
+import { restartWithHugePages } from '../workloads/restart.js';
 import { formatLatency } from '../workloads/summary.js';
 import { clockSuite } from './clock.js';
 import { CLAIMS, type DeviceSizes, measureDevice } from './device.js';
@@ -96,10 +97,13 @@ const SUITES: Record<string, (context: Context) => Promise<void>> = {
 };
 
 const args = process.argv.slice(2);
-const context: Context = { directory: temporaryDirectory(), isQuick: args.includes('--quick') };
-const chosen = args.filter((arg) => !arg.startsWith('--'));
-for (const name of chosen.length > 0 ? chosen : Object.keys(SUITES)) {
-  const suite = SUITES[name];
-  if (suite === undefined) throw new Error(`no suite '${name}'; there are ${Object.keys(SUITES).join(', ')}`);
-  await suite(context);
+const isQuick = args.includes('--quick');
+if (isQuick || !(await restartWithHugePages())) {
+  const context: Context = { directory: temporaryDirectory(), isQuick };
+  const chosen = args.filter((arg) => !arg.startsWith('--'));
+  for (const name of chosen.length > 0 ? chosen : Object.keys(SUITES)) {
+    const suite = SUITES[name];
+    if (suite === undefined) throw new Error(`no suite '${name}'; there are ${Object.keys(SUITES).join(', ')}`);
+    await suite(context);
+  }
 }

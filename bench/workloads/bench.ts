@@ -9,6 +9,7 @@ import { fioDocument } from './fio-json.js';
 import { openBenchDevice } from './image.js';
 import { Monitor } from './monitor.js';
 import { totalBytes } from './plan.js';
+import { gainsFromHugePages, restartWithHugePages } from './restart.js';
 import type { RunContext } from './run-context.js';
 import { runScheme } from './scheme-run.js';
 import { runTable, stormLines } from './summary.js';
@@ -17,6 +18,7 @@ export async function bench(args: string[], parent: Command, interruption: Abort
   const plan = parseCommandLine('bench', args, parent, ['invalidate-lock']);
   if (plan.run.scheme.length > 1) throw new UsageError("bench runs one scheme; 'emmental compare' runs several");
   checkReportPath(plan.run.report);
+  if (gainsFromHugePages(plan) && (await restartWithHugePages(interruption))) return;
   const device = await openBenchDevice(plan.run.device, totalBytes(plan.jobs));
   const monitor = new Monitor();
   const context: RunContext = { device: device.path, plan, monitor, interruption };
@@ -27,7 +29,8 @@ export async function bench(args: string[], parent: Command, interruption: Abort
       const run = await runScheme(context, plan.run.scheme[0]);
       const { 'output-format': format } = plan.run;
       if (format === 'normal') {
-        const head = `scheme ${run.scheme}, rwsem policy ${run.policy}`;
+        const memory = run.stats.hugePages === true ? ', cache in huge pages' : '';
+        const head = `scheme ${run.scheme}, rwsem policy ${run.policy}${memory}`;
         emit(plan, [head, runTable(run), ...stormLines(run)].join('\n'));
       } else {
         emit(plan, JSON.stringify(fioDocument(plan, [run], format === 'json+', device.path), null, 2));

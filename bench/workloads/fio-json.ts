@@ -1,5 +1,5 @@
 /**
- * Results in the shape of fio's JSON, so that what reads fio's reads ours. Beside fio's fields: `scheme` and `policy` on each
+ * Results in the shape of fio's JSON, so that what reads fio's reads ours. Beside fio's fields: `scheme`, `policy` and `huge_pages` on each
  * job, `iops_log` (operations in each second), and what the storms did.
  */
 import { readFileSync } from 'node:fs';
@@ -53,6 +53,7 @@ function jobDocument(result: JobResult, run: RunResult, index: number, withBins:
     elapsed: Math.ceil((job.ramp_time * 1000 + result.runtimeMs) / 1000),
     scheme: run.scheme,
     policy: run.policy,
+    huge_pages: run.stats.hugePages,
     run: index,
     'job options': optionsAsText(job.given),
     read: directionDocument(result.read, withBins),

@@ -61,6 +61,7 @@ export interface RunOptions {
   punch: number;
   truncate: number;
   willneed: number;
+  hugepages: boolean;
   repeats: number;
   report: string;
   threads: number[];
@@ -280,6 +281,13 @@ const RUN_OPTIONS: Table<RunOptions, 'run'> = {
     help: 'with a report: short runs with that many threads in the largest group (powers of two below it; 0: none)',
   },
   monitor: { scope: 'run', value: flag, form: '0|1', bare: '1', help: "let 'emmental top' watch (0)" },
+  hugepages: {
+    scope: 'run',
+    value: flag,
+    form: '0|1',
+    bare: '1',
+    help: 'the cache in huge pages where the host has them, in a process started for that (1)',
+  },
   repeats: { scope: 'run', value: integer(1, 100), form: 'n', help: 'compare: runs of each scheme, interleaved (2)' },
 };
 

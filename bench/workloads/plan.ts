@@ -41,6 +41,7 @@ const RUN_DEFAULTS: Omit<RunOptions, 'scheme' | 'cache' | 'threads'> = {
   punch: 0,
   truncate: 0,
   willneed: 0,
+  hugepages: true,
   repeats: 2,
   report: '',
   monitor: false,

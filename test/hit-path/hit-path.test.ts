@@ -24,9 +24,16 @@ const middle: Key = { id: 2, name: 'middle', tag: 1, index: 1, bucket: 0 };
 const far: Key = { id: 1, name: 'far', tag: 2, index: 0, bucket: 1 };
 const near: Key = { id: 2, name: 'near', tag: 3, index: 0, bucket: 1 };
 
-const readers = { pinned: pinnedReader, optimistic: optimisticReader };
+/** The last two begin with a guess: the frame that is right at first, and one that may come to be. */
+const readers = {
+  pinned: pinnedReader,
+  optimistic: optimisticReader,
+  'guessing 1': (name: string, key: Key, sabotage?: Sabotage) => optimisticReader(name, key, sabotage, 1),
+  'guessing 2': (name: string, key: Key, sabotage?: Sabotage) => optimisticReader(name, key, sabotage, 2),
+};
+type Kind = keyof typeof readers;
 
-function modelsOf(kind: 'pinned' | 'optimistic'): Model[] {
+function modelsOf(kind: Kind): Model[] {
   const reader = readers[kind];
   return [
     modelOf(
@@ -73,7 +80,7 @@ function modelsOf(kind: 'pinned' | 'optimistic'): Model[] {
   ];
 }
 
-function largeModelsOf(kind: 'pinned' | 'optimistic'): Model[] {
+function largeModelsOf(kind: Kind): Model[] {
   const reader = readers[kind];
   return [
     modelOf(
@@ -89,7 +96,7 @@ function largeModelsOf(kind: 'pinned' | 'optimistic'): Model[] {
   ];
 }
 
-describe.each(['pinned', 'optimistic'] as const)('the %s reader', (kind) => {
+describe.each(Object.keys(readers) as Kind[])('the %s reader', (kind) => {
   test.each([...modelsOf(kind), ...(ALL ? largeModelsOf(kind) : [])])('$name', { timeout: 600_000 }, (model) => {
     const { states, outcomes, failure } = search(model);
     if (failure !== undefined) throw new Error([failure.message, ...failure.trace].join('\n'));
@@ -101,7 +108,7 @@ describe.each(['pinned', 'optimistic'] as const)('the %s reader', (kind) => {
 });
 
 describe('what is left out is noticed', () => {
-  const reuse = (kind: 'pinned' | 'optimistic', key: Key, sabotage: Sabotage) =>
+  const reuse = (kind: Kind, key: Key, sabotage: Sabotage) =>
     modelOf('', [a, null], [readers[kind]('reader', key, sabotage), evictor('evictor', 1, [a, b], b, sabotage)]);
   const lastUnpin = (sabotage: Sabotage) =>
     modelOf(
@@ -115,6 +122,7 @@ describe('what is left out is noticed', () => {
     ['a pinned page is frozen', /while reader has it pinned|pins of frame/, reuse('pinned', a, { freezePinned: true })],
     ['the count of insertions raised after the identity', /wrong bytes/, reuse('optimistic', b, { countLate: true })],
     ['no second look', /wrong bytes/, reuse('optimistic', a, { noSecondLook: true })],
+    ['no second look behind a guess', /wrong bytes/, reuse('guessing 1', a, { noSecondLook: true })],
     [
       'a fill that a drop does not exclude',
       /wrong bytes/,

@@ -155,14 +155,27 @@ export function pinnedReader(name: string, key: Key, sabotage: Sabotage = {}): P
   ]);
 }
 
-/** PageCopier.copy where the processor keeps loads in order. */
-export function optimisticReader(name: string, key: Key, sabotage: Sabotage = {}): Program {
+/** PageCopier.copy where the processor keeps loads in order. `guess` is the frame that FrameGuess names, 0 for none. */
+export function optimisticReader(name: string, key: Key, sabotage: Sabotage = {}, guess = 0): Program {
   const copy = `${COPIER}: copy`;
-  return programOf(name, [
-    plain('head', copy, 'let frame = words[this.buckets + (hashOf(slot, index) & this.bucketMask)]', (cpu) => {
-      cpu.set(FROM, cpu.state[VERSIONS + key.id]);
+  const chain = [
+    plain('head', copy, 'frame = words[this.buckets + (hashOf(slot, index) & this.bucketMask)]', (cpu) => {
+      if (guess === 0) cpu.set(FROM, cpu.state[VERSIONS + key.id]);
       return cpu.set(FRAME, cpu.load(BUCKETS + key.bucket)) === 0 ? answer(cpu, MISS) : 'owner';
     }),
+  ];
+  const guessing = [
+    plain('guessed index', copy, 'words[page + Page.Index] !== key ||', (cpu) => {
+      cpu.set(FROM, cpu.state[VERSIONS + key.id]);
+      cpu.set(FRAME, guess);
+      return cpu.load(at(cpu, Field.Index)) === key.index ? 'guessed mapping' : 'head';
+    }),
+    plain('guessed mapping', copy, 'words[page + Page.Mapping] !== tag', (cpu) =>
+      cpu.load(at(cpu, Field.Mapping)) === key.tag ? 'owner' : 'head',
+    ),
+  ];
+  return programOf(name, [
+    ...(guess === 0 ? chain : [...guessing, ...chain]),
     plain('owner', copy, 'owner = words[page + Page.Owner]', (cpu) => {
       cpu.set(OWNER, cpu.load(at(cpu, Field.Owner)) & ~OWNER_MASK);
       return 'state';
