@@ -10,12 +10,16 @@ import { hash } from 'node:crypto';
 export const ZEROS = 0;
 
 export class BlockContents {
-  private readonly numbers = new Map<string, number>();
+  /** The newest content with a hash, and for each content the next older one with its hash: -1 is none. */
+  private readonly newest = new Map<number, number>();
+  private readonly older: number[] = [];
   private readonly contents: Uint8Array[] = [];
   private readonly scratch: Uint8Array;
+  private readonly words: Uint32Array;
 
   constructor(readonly blockBytes: number) {
     this.scratch = new Uint8Array(blockBytes);
+    this.words = new Uint32Array(this.scratch.buffer);
     this.number(new Uint8Array(blockBytes));
   }
 
@@ -25,15 +29,18 @@ export class BlockContents {
 
   /** The number of a content of one block; shorter bytes have zeros behind them. The bytes are copied. */
   number(bytes: Uint8Array): number {
-    // Hashing wants memory that is not shared.
+    // Comparing wants memory that is not shared.
     this.scratch.set(bytes);
     if (bytes.length < this.blockBytes) this.scratch.fill(0, bytes.length);
-    const key = hash('sha1', this.scratch, 'binary');
-    const known = this.numbers.get(key);
-    if (known !== undefined) return known;
+    const key = hashOf(this.words);
+    const newest = this.newest.get(key) ?? -1;
+    for (let known = newest; known >= 0; known = this.older[known]) {
+      if (Buffer.compare(this.contents[known], this.scratch) === 0) return known;
+    }
     const number = this.contents.length;
     this.contents.push(this.scratch.slice());
-    this.numbers.set(key, number);
+    this.older.push(newest);
+    this.newest.set(key, number);
     return number;
   }
 
@@ -41,6 +48,19 @@ export class BlockContents {
   bytes(number: number): Uint8Array {
     return this.contents[number];
   }
+}
+
+const HEADER_WORDS = 8;
+const LINE_WORDS = 16;
+
+/** Of the header and of one word of each line: what differs elsewhere alone is told apart by comparing. */
+function hashOf(words: Uint32Array): number {
+  let hash = 0;
+  for (let i = 0; i < HEADER_WORDS; i++) hash = (Math.imul(hash, 0x01000193) ^ words[i]) | 0;
+  for (let at = 0, line = 0; at < words.length; at += LINE_WORDS, line++) {
+    hash = (Math.imul(hash, 0x01000193) ^ words[at + (line % LINE_WORDS)]) | 0;
+  }
+  return hash;
 }
 
 /** What a device holds: the number of each block's content. */

@@ -21,12 +21,13 @@ const RUN = process.env.EMMENTAL_CUT_RUN;
 /** A thousand images take a few seconds. */
 const TIMEOUT_MS = 120_000 + IMAGES * 20;
 
-const options = (share: number) => ({
+const options = (images: number) => ({
   seed: SEED,
-  images: Math.ceil(IMAGES * share),
+  images: Math.ceil(images),
   only: RUN === undefined ? undefined : Number(RUN),
 });
 const reports: CampaignReport[] = [];
+const judged = (): number => reports.reduce((total, { images }) => total + images, 0);
 
 function expectKept(report: CampaignReport, name: string): void {
   reports.push(report);
@@ -54,32 +55,33 @@ describe('after a power cut', () => {
   });
 
   it(
-    'every sequence of up to three operations keeps its promises',
-    () => expectKept(cutSequences(3, options(0.55)), 'every sequence'),
-    TIMEOUT_MS,
-  );
-
-  it(
     'long random workloads keep their promises',
-    () => expectKept(cutRandomWorkloads(1, 300, options(0.15)), 'long random'),
+    () => expectKept(cutRandomWorkloads(1, 300, options(0.15 * IMAGES)), 'long random'),
     TIMEOUT_MS,
   );
 
   it(
     'files whose metadata becomes data keep their promises',
-    () => expectKept(cutScatteredFiles(150, options(0.1)), 'files whose metadata'),
+    () => expectKept(cutScatteredFiles(150, options(0.1 * IMAGES)), 'files whose metadata'),
     TIMEOUT_MS,
   );
 
   it(
     'threads that sync at the same time keep their promises',
-    () => expectKept(cutRandomWorkloads(4, 40, options(0.15)), 'threads'),
+    () => expectKept(cutRandomWorkloads(4, 40, options(0.15 * IMAGES)), 'threads'),
     TIMEOUT_MS,
   );
 
   it(
     'truncations that others commit half-way keep their promises',
-    () => expectKept(cutTruncations(3, 30, options(0.05)), 'truncations'),
+    () => expectKept(cutTruncations(3, 30, options(0.05 * IMAGES)), 'truncations'),
+    TIMEOUT_MS,
+  );
+
+  // The last, since it comes in small runs and makes up what is missing.
+  it(
+    'every sequence of up to three operations keeps its promises',
+    () => expectKept(cutSequences(3, options(IMAGES - judged())), 'every sequence'),
     TIMEOUT_MS,
   );
 
@@ -89,6 +91,6 @@ describe('after a power cut', () => {
   });
 
   it.runIf(RUN === undefined)('that were as many as they should be', () => {
-    expect(reports.reduce((total, { images }) => total + images, 0)).toBeGreaterThanOrEqual(IMAGES);
+    expect(judged()).toBeGreaterThanOrEqual(IMAGES);
   });
 });

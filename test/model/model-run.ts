@@ -28,6 +28,8 @@ interface Entry {
 }
 
 const FILES = 4;
+/** Of the operations. Each starts the threads of a store, which takes as long as two hundred others do. */
+const REOPENED_SHARE = 1 / Number(process.env.EMMENTAL_MODEL_REOPEN ?? 3000);
 const LOGGED = 30;
 const DEVICE_FILES = 12;
 /** Everything that is written is a piece of this: no zeros, and unlike at any other place. */
@@ -155,7 +157,7 @@ export class ModelRun {
     else if (kind < 0.96) this.seek(entry);
     else if (kind < 0.975) this.names(entry);
     else if (kind < 0.98) this.compareWhole(entry);
-    else if (kind < 0.9993) this.syncOne(entry);
+    else if (kind < 1 - REOPENED_SHARE) this.syncOne(entry);
     else await this.reopen(entry);
     if (entry.file.stat().size !== entry.model.size) {
       throw new Error(`size is ${entry.file.stat().size}, not ${entry.model.size}`);

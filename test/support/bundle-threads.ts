@@ -8,6 +8,7 @@ import { rolldown } from 'rolldown';
 import type { TestProject } from 'vitest/node';
 
 const SCRIPTS = [
+  'adapters/wa-sqlite/client',
   'allocator/alloc-jobs',
   'crash/kill-child',
   'crash/kill-thread',

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { createStore, openStore, type Store } from '#dist/src/index.js';
 import { openSqlite } from '#dist/src/wa-sqlite.js';
 import { attachStore, type SyncStore } from '#dist/src/worker.js';
+import { bundledThread } from '../../support/bundled-thread.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 
 /** Of each of four threads. */
@@ -74,7 +75,7 @@ describe.each(['delete', 'truncate', 'wal'])('four threads, journal mode %s', (j
       const check = await connect(sync, name);
       await makeAccounts(check, journal);
       const start = (client: number, stopsAt: number): Worker =>
-        new Worker(new URL('./client.mjs', import.meta.url), {
+        new Worker(bundledThread('client'), {
           workerData: {
             ...{ handle: store.handle, name, journal, client, stopsAt },
             ...{ transactions: TRANSACTIONS, seed: SEED + client, total: 1000 * ACCOUNTS },
