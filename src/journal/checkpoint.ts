@@ -2,8 +2,9 @@
  * Checkpoints: what the log holds is written where it belongs, and the log's tail moves on.
  *
  * Any thread, holding nothing above a page lock but perhaps the Commit mutex. A checkpoint does what recovery would do at
- * this moment: it reads the log's durable transactions, and writes of each block the newest image that was not revoked. So
- * it never looks at a page, which a handle may be changing, and never writes content that is not in the log.
+ * this moment: of the log's durable transactions it reads of each block the newest image that was not revoked, and writes
+ * it. So it never looks at a page, which a handle may be changing, and never writes content that is not in the log. Which
+ * images these are it is told (log-images.ts), or reads the log to know.
  *
  * 1. Under the Checkpoint mutex, which the release of quarantined blocks takes too. A block freed by a transaction that
  *    becomes durable meanwhile stays quarantined until the checkpoint is over: no old image is written over new data.
@@ -20,7 +21,7 @@ import { LockRank } from '../sync/lockdep.js';
 import { initMutex, lockMutex, unlockMutex } from '../sync/mutex.js';
 import { Count, count } from '../sync/statistics.js';
 import type { Log } from './log.js';
-import { LogScan } from './log-scan.js';
+import { type LogImage, type LogPoint, LogScan } from './log-scan.js';
 import type { LoggedFrames } from './logged-frames.js';
 import { replay } from './replay.js';
 
@@ -59,23 +60,33 @@ export class Checkpoint {
 
   private *runLocked(task: Task): Routine<void> {
     const { log, device } = this;
-    const last = log.durable;
-    if (last < log.tail.sequence) return;
-    const scan = new LogScan(task, device, log.area, log.tail);
+    const forgotten = log.images.forgottenDurably;
+    const { sequence: last, position } = log.durableEnd();
+    const { tail } = log;
+    if (last < tail.sequence) return;
+    const length = log.area.distance(tail.position, position) || log.area.length;
+    let images = log.images.newest(tail, last, length);
+    if (images === null || log.images.forgottenEver !== forgotten) images = yield* this.scan(task, tail, last);
+    yield task.point('checkpoint:scanned');
+    yield* replay(task, device, log.area, images);
+    yield task.point('checkpoint:written');
+    yield task.flush(device);
+    yield* log.release(task, { sequence: last + 1, position }, length);
+    this.logged.release(last);
+    count(task, Count.Checkpoints);
+    count(task, Count.CheckpointBlocks, images.length);
+  }
+
+  /** What the transactions up to `last` hold that is to be replayed, as the log itself says. */
+  private *scan(task: Task, tail: LogPoint, last: number): Routine<LogImage[]> {
+    const { log, device } = this;
+    const scan = new LogScan(task, device, log.area, tail);
     try {
       yield* scan.run(last, false);
     } finally {
       scan.close();
     }
     if (scan.end.sequence !== last + 1) throw log.damaged(scan.end.sequence);
-    const images = scan.live();
-    yield task.point('checkpoint:scanned');
-    yield* replay(task, device, log.area, images);
-    yield task.point('checkpoint:written');
-    yield task.flush(device);
-    yield* log.release(task, scan.end, scan.length);
-    this.logged.release(last);
-    count(task, Count.Checkpoints);
-    count(task, Count.CheckpointBlocks, images.length);
+    return scan.live();
   }
 }

@@ -41,6 +41,9 @@ export class CommitBuffer {
   private readonly seals: Uint32Array;
   private readonly frames: Int32Array;
   private readonly blocks: Uint32Array;
+  /** What the log's descriptors say of each copy. */
+  readonly loggedChecksums: Uint32Array;
+  readonly loggedFlags: Uint16Array;
 
   constructor(
     private readonly cache: PageCache,
@@ -52,6 +55,8 @@ export class CommitBuffer {
     this.seals = new Uint32Array(this.capacity);
     this.frames = new Int32Array(this.capacity);
     this.blocks = new Uint32Array(this.capacity);
+    this.loggedChecksums = new Uint32Array(this.capacity);
+    this.loggedFlags = new Uint16Array(this.capacity);
   }
 
   /** Copies every dirty metadata page, and the superblock once more for `superblockCopy` unless that is 0. */
@@ -91,6 +96,11 @@ export class CommitBuffer {
 
   blockOf(i: number): number {
     return this.blocks[i];
+  }
+
+  /** The page that was copied; 0 for the superblock's copy. */
+  frameOf(i: number): number {
+    return this.frames[i];
   }
 
   /** The copies from `from` to `to`, which lie behind each other. */

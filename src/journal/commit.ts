@@ -11,7 +11,8 @@
  *    written to the log: a crash never exposes what lay in the blocks before. Transactions that only change names, times,
  *    or take blocks away spare the first flush.
  * 2. A transaction is published as durable after the second flush, and not if either fails: a flush that failed is not
- *    tried again, since the host may have dropped what it could not write. The journal stops for good.
+ *    tried again, since the host may have dropped what it could not write. The journal stops for good. Which pages it
+ *    logged, and that what it has forgotten needs no image any more, is said before it is published (log-images.ts).
  * 3. The log has room for the largest transaction once it is empty, and a checkpoint needs nothing that others hold but
  *    the Checkpoint mutex, whose holders wait for the device alone. So a full log makes commits slow, and never stops them.
  */
@@ -46,6 +47,7 @@ export class Commit {
   /** Of the transaction being committed. */
   private revoked: readonly number[] = [];
   private isOrdered = false;
+  private forgotten = 0;
   private readonly gathering: Gathering;
 
   constructor(
@@ -111,19 +113,22 @@ export class Commit {
     const { copies, log } = this;
     const sinceMs = task.driver.now();
     copies.seal(number, sinceMs);
-    const length = log.area.transactionLength(copies.count, this.revoked.length);
+    const blocks = copies.count;
+    const length = log.area.transactionLength(blocks, this.revoked.length);
     while (log.free < length) yield* this.checkpoint.run(task);
     if (this.isOrdered) yield* this.flush(task);
     const { sequence } = log;
     yield* log.append(task, copies, this.revoked);
     if (task.stopsAtPoints) yield task.point('journal:written');
     yield* this.flush(task);
+    // Who sees the transaction durable may take it out of the log: what it logged is known before.
+    copies.finish(sequence, this.logged);
+    Atomics.store(this.words, this.at + Word.ForgottenDurably, this.forgotten);
     log.publish();
     count(task, Count.Commits);
-    count(task, Count.CommitBlocks, copies.count);
+    count(task, Count.CommitBlocks, blocks);
     count(task, Count.LogBlocks, length);
-    if (commitChannel.hasSubscribers) publishCommit(task.arena, number, copies.count, task.driver.now() - sinceMs);
-    copies.finish(sequence, this.logged);
+    if (commitChannel.hasSubscribers) publishCommit(task.arena, number, blocks, task.driver.now() - sinceMs);
     this.gathering.end(task);
   }
 
@@ -146,6 +151,7 @@ export class Commit {
       this.startNext();
       this.gathering.close();
       this.revoked = this.revocations.take();
+      this.forgotten = Atomics.load(words, at + Word.Forgotten);
       if (Atomics.load(words, Header.MetadataDirty) === 0) return;
       const superblock = words[at + Word.SuperblockFrame] as Frame;
       if (storeCounters(task, this.cache.frames.view(superblock))) this.cache.markDirty(task, METADATA, superblock);

@@ -395,7 +395,7 @@ export class Journal {
   private makeParts(): Parts {
     const { arena, cache, device, buffer, blockBytes } = this;
     const shape = this.shape();
-    const log = new Log(arena, device, shape);
+    const log = new Log(arena, cache, device, shape);
     const { exclusions, threads, frames } = arena.layout;
     const revoked = Math.min(REVOKED_MAX, revokedMax(log.area.length, blockBytes));
     const fitting = handleBlocksMax(log.area.length, blockBytes, revoked);

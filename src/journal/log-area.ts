@@ -48,10 +48,20 @@ export class LogArea {
     return (position + blocks) % this.length;
   }
 
+  /** Blocks from one position on to the other. */
+  distance(from: number, to: number): number {
+    return (to - from + this.length) % this.length;
+  }
+
   /** Whether an image may belong at this block: the journal never holds itself. */
   mayBelongAt(block: number): boolean {
     const { start, blocks, storeBlocks } = this.shape;
     return block < storeBlocks && (block < start || block >= start + blocks);
+  }
+
+  /** How far behind its transaction's first record image `i` lies: each descriptor is followed by what it describes. */
+  imageOffset(i: number): number {
+    return i + 1 + Math.floor(i / entriesPerDescriptor(this.blockBytes));
   }
 
   /** Blocks that a transaction takes in the log. */

@@ -3,8 +3,8 @@
  * block was revoked by the same or a later transaction.
  *
  * Recovery scans to the end, which is the first transaction that is not whole: since transactions are written one after
- * the other, each durable before the next begins, what is not whole was never promised to anybody. A checkpoint scans
- * what it knows to be durable, and spares itself the images.
+ * the other, each durable before the next begins, what is not whole was never promised to anybody. A checkpoint that cannot
+ * go by what is noted of the log (log-images.ts) scans what it knows to be durable, and spares itself the images.
  */
 import type { Device } from '../device/device.js';
 import {

@@ -85,8 +85,8 @@ export class LogWriter {
     const { area, device, pieces } = this;
     const toEnd = (area.length - position) * area.blockBytes;
     if (this.length * area.blockBytes <= toEnd) {
-      const at = area.bytesAt(position);
-      if (!task.tryWrite(device, pieces, at)) yield task.write(device, pieces, at);
+      const start = area.bytesAt(position);
+      if (!task.tryWrite(device, pieces, start)) yield task.write(device, pieces, start);
       return;
     }
     const [first, second] = split(pieces, toEnd);
@@ -117,6 +117,8 @@ export class LogWriter {
         const checksum =
           flags === 0 ? copies.checksumOf(from + i, this.seed) : imageChecksum(copies.image(from + i), this.seed);
         writeImageEntry(view, i, copies.blockOf(from + i), flags, checksum);
+        copies.loggedChecksums[from + i] = checksum;
+        copies.loggedFlags[from + i] = flags;
       }
       this.addRecord(view, JournalRecordAt.Body + count * DescriptorEntryAt.End);
       this.pieces.push(copies.images(from, from + count));

@@ -1,8 +1,8 @@
 /**
  * The log of an open store: where the next transaction goes, what of the ring is in use, and appending to it.
  *
- * State is in the arena; an instance is a thread's view. `open` and `append` under the Commit mutex, `release` under the
- * Checkpoint mutex.
+ * State is in the arena; an instance is a thread's view. `open`, `append` and `publish` under the Commit mutex, `release`
+ * under the Checkpoint mutex.
  *
  * 1. LogUsed blocks from the tail on belong to transactions that the head on the device leads to, or to the one being
  *    appended; nothing else of the ring is ever read.
@@ -19,6 +19,7 @@
 import type { Device } from '../device/device.js';
 import { StoreError } from '../errors.js';
 import type { JournalHead } from '../format/journal-head.js';
+import type { PageCache } from '../pagecache/page-cache.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
@@ -26,6 +27,7 @@ import { Journal as Word } from '../sync/layout.js';
 import type { CommitBuffer } from './commit-buffer.js';
 import { LogArea, type LogShape } from './log-area.js';
 import { readHeads, writeHead } from './log-head.js';
+import { LogImages } from './log-images.js';
 import type { LogPoint } from './log-scan.js';
 import { LogWriter } from './log-writer.js';
 
@@ -33,6 +35,7 @@ const WORD = 2 ** 32;
 
 export class Log {
   readonly area: LogArea;
+  readonly images: LogImages;
   private readonly writer: LogWriter;
   private readonly words: Int32Array;
   private readonly unsigned: Uint32Array;
@@ -40,6 +43,7 @@ export class Log {
 
   constructor(
     arena: Arena,
+    cache: PageCache,
     private readonly device: Device,
     shape: LogShape,
   ) {
@@ -47,6 +51,7 @@ export class Log {
     this.unsigned = arena.unsigned;
     this.at = arena.layout.journal;
     this.area = new LogArea(shape);
+    this.images = new LogImages(arena, cache, this.area);
     this.writer = new LogWriter(device, this.area);
   }
 
@@ -63,10 +68,15 @@ export class Log {
     return this.area.length - this.used;
   }
 
-  /** Number of the last durable transaction. */
-  get durable(): number {
-    const { tail } = this;
-    return tail.sequence + ((Atomics.load(this.words, this.at + Word.LogDurable) - tail.sequence) | 0);
+  /** The last durable transaction, and the position behind it. */
+  durableEnd(): LogPoint {
+    const { words, unsigned, at } = this;
+    for (;;) {
+      const low = Atomics.load(words, at + Word.LogDurable);
+      const position = Atomics.load(unsigned, at + Word.LogEndEven + (low & 1));
+      // The word is written again only for the number after the next.
+      if (Atomics.load(words, at + Word.LogDurable) === low) return { sequence: this.fullNumber(low), position };
+    }
   }
 
   get tail(): LogPoint {
@@ -86,7 +96,9 @@ export class Log {
     words[at + Word.LogPosition] = head.tailPosition;
     words[at + Word.LogSequence] = (head.tailSequence % WORD) | 0;
     words[at + Word.LogSequenceHigh] = Math.floor(head.tailSequence / WORD);
-    words[at + Word.LogDurable] = ((head.tailSequence - 1) % WORD) | 0;
+    const durable = ((head.tailSequence - 1) % WORD) | 0;
+    words[at + Word.LogEndEven + (durable & 1)] = head.tailPosition;
+    words[at + Word.LogDurable] = durable;
     words[at + Word.LogUsed] = 0;
     Atomics.store(words, at + Word.LogReady, 1);
   }
@@ -100,15 +112,20 @@ export class Log {
   *append(task: Task, copies: CommitBuffer, revoked: readonly number[]): Routine<void> {
     const { words, at, area } = this;
     const length = area.transactionLength(copies.count, revoked.length);
+    const position = words[at + Word.LogPosition];
+    const { sequence } = this;
     Atomics.add(words, at + Word.LogUsed, length);
-    yield* this.writer.write(task, copies, revoked, this.sequence, words[at + Word.LogPosition]);
-    words[at + Word.LogPosition] = area.after(words[at + Word.LogPosition], length);
+    yield* this.writer.write(task, copies, revoked, sequence, position);
+    this.images.note(copies, position, sequence);
+    words[at + Word.LogPosition] = area.after(position, length);
   }
 
   /** What was appended last is durable. */
   publish(): void {
     const { words, unsigned, at } = this;
-    Atomics.store(words, at + Word.LogDurable, words[at + Word.LogSequence]);
+    const durable = words[at + Word.LogSequence];
+    Atomics.store(words, at + Word.LogEndEven + (durable & 1), words[at + Word.LogPosition]);
+    Atomics.store(words, at + Word.LogDurable, durable);
     words[at + Word.LogSequence] += 1;
     if (unsigned[at + Word.LogSequence] === 0) words[at + Word.LogSequenceHigh] += 1;
   }
@@ -135,6 +152,11 @@ export class Log {
     return new StoreError('EUCLEAN', {
       detail: `transaction ${sequence} of the journal is damaged; run 'emmental check'`,
     });
+  }
+
+  private fullNumber(low: number): number {
+    const { sequence } = this.tail;
+    return sequence + ((low - sequence) | 0);
   }
 
   private setTail(tail: LogPoint, generation: number): void {

@@ -15,6 +15,11 @@ import { Journal as Word } from '../sync/layout.js';
 import type { Frame } from '../units.js';
 import { reached } from './transaction-number.js';
 
+/** The word of a page that log transaction `sequence` holds; never 0. Two numbers in 2^32 share theirs. */
+export function logMark(sequence: number): number {
+  return sequence | 0 || 1;
+}
+
 export class LoggedFrames {
   private readonly words: Int32Array;
   private readonly at: number;
@@ -37,7 +42,7 @@ export class LoggedFrames {
 
   /** The page's content is in log transaction `sequence`. Takes over the caller's pin. */
   add(frame: Frame, sequence: number): void {
-    const mark = sequence | 0 || 1;
+    const mark = logMark(sequence);
     if (Atomics.exchange(this.words, this.at + frame, mark) !== 0) this.cache.unpin(frame);
     else Atomics.add(this.words, this.countAt, 1);
     if (this.cache.isDetached(frame)) this.forget(frame);

@@ -19,12 +19,14 @@ export class Revocations {
   private readonly list: number;
   private readonly countAt: number;
   private readonly lock: number;
+  private readonly forgottenAt: number;
 
   constructor(arena: Arena) {
     this.words = arena.words;
     this.unsigned = arena.unsigned;
     this.list = arena.layout.revokedBlocks;
     this.countAt = arena.layout.journal + Word.Revoked;
+    this.forgottenAt = arena.layout.journal + Word.Forgotten;
     this.lock = arena.layout.locks + GlobalLock.JournalState;
   }
 
@@ -35,6 +37,7 @@ export class Revocations {
   add(task: Task, block: number): void {
     lockLeaf(task, this.lock);
     const count = this.words[this.countAt];
+    Atomics.add(this.words, this.forgottenAt, 1);
     if (count < REVOKED_MAX) {
       this.unsigned[this.list + count] = block;
       this.words[this.countAt] = count + 1;

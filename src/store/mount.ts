@@ -184,6 +184,7 @@ function planLayout(superblock: Superblock, frames: number, plan: MountPlan): La
       frames,
       inodes: Math.min(65_536, Math.max(plan.inodesMin, Math.floor(frames / 8))),
       groups: superblock.groups,
+      logBlocks: superblock.journalBlocks,
       pins: Math.max(64, Math.min(65_536, Math.floor(frames / 4))),
     },
     POINTS.length,

@@ -377,7 +377,25 @@ export const enum Journal {
   Gathers,
   /** How long commits take, on average. */
   CommitMicroseconds,
+  /** Position behind the last durable log transaction, of even and of odd numbers: written before LogDurable names it. */
+  LogEndEven,
+  LogEndOdd,
+  /** Metadata pages that transactions have forgotten, ever (Atomics.add in a handle), and by those that are durable. */
+  Forgotten,
+  ForgottenDurably,
   Words = 48,
+}
+
+/** What lies at a position of the log, where that is an image (journal/log-images.ts). Under the Commit mutex. */
+export const enum LogImageWord {
+  /** The page whose content it is, -1 for the superblock's copy; 0: nothing was noted here yet. Publishes the others. */
+  Frame,
+  /** Low word of the log transaction's number. */
+  Sequence,
+  /** As in the descriptor. */
+  Checksum,
+  Flags,
+  Words,
 }
 
 /** Blocks that one transaction may revoke, at the most. */
@@ -627,6 +645,8 @@ export interface ArenaShape {
   requests: number;
   /** Whether waits for locks and holds of them are timed. */
   timesLocks?: boolean;
+  /** Positions of the log whose images are noted; by default none, and checkpoints read the log. */
+  logBlocks?: number;
 }
 
 /** Word offsets of the regions, and what an index needs to be masked with. */
@@ -646,6 +666,8 @@ export interface Layout extends ArenaShape {
   journal: number;
   /** Word of frame f: low word of the last log transaction with its content, until that is in place; else 0. Exchange. */
   loggedFrames: number;
+  /** What lies at each position of the log. */
+  logImages: number;
   /** Blocks revoked by the running transaction, REVOKED_MAX words. Under the JournalState leaf mutex. */
   revokedBlocks: number;
   inodeBuckets: number;
@@ -694,6 +716,7 @@ export function layoutOf(shape: ArenaShape, gates: number): Layout {
   const locks = region(GlobalLock.Words);
   const journal = region(Journal.Words);
   const loggedFrames = region(shape.frames + 1);
+  const logImages = region((shape.logBlocks ?? 0) * LogImageWord.Words);
   const revokedBlocks = region(REVOKED_MAX);
   const inodeBucketCount = powerOfTwoAtLeast(shape.inodes);
   const inodeBuckets = region(inodeBucketCount);
@@ -723,6 +746,7 @@ export function layoutOf(shape: ArenaShape, gates: number): Layout {
     locks,
     journal,
     loggedFrames,
+    logImages,
     revokedBlocks,
     inodeBuckets,
     inodeBucketMask: inodeBucketCount - 1,

@@ -66,7 +66,8 @@ export function makeAllocWorld(device: Device, options: AllocWorldOptions = {}):
   const { frames = 128, commitBlocks = 66, exclusions = 256, threads = 8 } = options;
   recoverInPlace(device);
   const superblock = superblockOn(device, 0);
-  const arena = makeArena({ frames, groups: superblock.groups, exclusions, threads, blockBytes: BLOCK_BYTES });
+  const { groups, journalBlocks: logBlocks } = superblock;
+  const arena = makeArena({ frames, groups, logBlocks, exclusions, threads, blockBytes: BLOCK_BYTES });
   arena.unsigned[Header.Blocks] = superblock.blocks;
   initJournal(arena);
   initAllocator(arena);
