@@ -222,7 +222,7 @@ describe('openStore', () => {
     await expectCode('EBUSY', () => openStore(path, { readOnly: true }));
     await expectCode('EBUSY', () => checkStore(path));
     await expectCode('EBUSY', () => createStore(path, { overwrite: true }));
-    const script = `import(${JSON.stringify(new URL('../../dist/src/index.js', import.meta.url).href)})
+    const script = `import(${JSON.stringify(new URL('../../dist/src/entry/index.js', import.meta.url).href)})
       .then(({ openStore }) => openStore(${JSON.stringify(path)}))
       .then(() => 'opened', (error) => error.code).then((word) => { console.log(word); process.exit(); })`;
     const elsewhere = (): string => execFileSync(process.execPath, ['-e', script], { encoding: 'utf8' }).trim();

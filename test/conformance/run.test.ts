@@ -131,7 +131,7 @@ conformance(
     it('pass the handle on', async () => {
       const source = `
         import { Worker, workerData, parentPort } from 'node:worker_threads';
-        import { attachStore } from ${JSON.stringify(new URL('../../dist/src/worker.js', import.meta.url).href)};
+        import { attachStore } from ${JSON.stringify(new URL('../../dist/src/entry/worker.js', import.meta.url).href)};
         const store = attachStore(workerData.handle);
         if (workerData.depth > 0) {
           const inner = new Worker(new URL(import.meta.url), { workerData: { handle: store.handle, depth: workerData.depth - 1 } });

@@ -48,7 +48,7 @@ describe.skipIf(refusal !== null)(
       const directory = mkdtempSync(join(tmpdir(), 'emmental-huge-'));
       const program = `
       import { readFileSync } from 'node:fs';
-      import { createStore, openStore } from '${ROOT}dist/src/index.js';
+      import { createStore, openStore } from '${ROOT}dist/src/entry/index.js';
       const path = ${JSON.stringify(join(directory, 'image'))};
       await createStore(path, { sizeBytes: 64 << 20 });
       const bytes = new Uint8Array(8 << 20);

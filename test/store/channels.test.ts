@@ -89,7 +89,7 @@ test('another thread hears its own events alone', async () => {
   const program = `
     import { subscribe } from 'node:diagnostics_channel';
     import { parentPort, workerData } from 'node:worker_threads';
-    import { attachStore } from ${JSON.stringify(new URL('../../dist/src/worker.js', import.meta.url).href)};
+    import { attachStore } from ${JSON.stringify(new URL('../../dist/src/entry/worker.js', import.meta.url).href)};
     const heard = [];
     subscribe('emmental:invalidation', ({ device, firstPage }) => heard.push([device, firstPage]));
     const store = attachStore(workerData);

@@ -1,6 +1,6 @@
 // Counts up in plain memory under an advisory lock; or takes the lock and waits to be killed.
 import { parentPort, workerData } from 'node:worker_threads';
-import { attachStore } from '../../dist/src/worker.js';
+import { attachStore } from '../../dist/src/entry/worker.js';
 
 const { handle, counter, rounds } = workerData;
 const store = attachStore(handle);

@@ -1,6 +1,6 @@
 // Opens a device in a process of its own: `node claimant.mjs PATH [read-only]`. Prints one line of JSON, then keeps the
 // device open until its standard input ends, when it closes it, or until it is killed.
-import { openHostDevice } from '#dist/src/device/host-device.js';
+import { openHostDevice } from '../../dist/src/device/host-device.js';
 
 const [path, mode] = process.argv.slice(2);
 try {

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { bundledThread } from './bundled-thread.js';
 
 export interface Answer {
   /** The error's, where opening failed. */
@@ -21,7 +22,7 @@ export class Claimant {
   ) {}
 
   static async start(path: string, options: { native?: boolean; readOnly?: boolean } = {}): Promise<Claimant> {
-    const script = fileURLToPath(new URL('claimant.mjs', import.meta.url));
+    const script = fileURLToPath(bundledThread('claimant'));
     const child = spawn(process.execPath, [script, path, ...(options.readOnly ? ['read-only'] : [])], {
       env: { ...process.env, EMMENTAL_NATIVE: options.native === false ? 'off' : 'on' },
       stdio: ['pipe', 'pipe', 'inherit'],

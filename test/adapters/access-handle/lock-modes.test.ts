@@ -123,7 +123,7 @@ describe('between threads', () => {
 
   /** A thread that has a handle; it closes it at a message, and dies with it when it is terminated. */
   async function holder(name: string, mode: AccessHandleMode): Promise<Worker> {
-    const source = new URL('../../../dist/src/', import.meta.url).href;
+    const source = new URL('../../../dist/src/entry/', import.meta.url).href;
     const worker = new Worker(CODE, { eval: true, workerData: { handle: world.handle, source, name, mode } });
     await new Promise((resolve, reject) => {
       worker.once('message', resolve);

@@ -1,0 +1,2 @@
+/** Bundles what is compiled in `root`. */
+export function bundle(root: string): Promise<void>;
