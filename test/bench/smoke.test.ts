@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { hugePagesEnvironment } from '#dist/src/index.js';
-import { emmental } from '../cli/emmental.js';
+import { emmental, emmentalHere } from '../cli/emmental.js';
 import { temporaryDirectory } from '../support/temporary.js';
 
 const directory = temporaryDirectory(true);
@@ -47,7 +47,7 @@ test('bench: a job file, on a device of its own, whose files it leaves alone', a
   const jobs = join(directory, 'mixed.fio');
   const output = join(directory, 'result.json');
   writeFileSync(jobs, '[global]\nsize=8m\nbs=4k\nnumber_ios=500\n[readers]\nrw=read\n[writers]\nrw=write\nfsync=100\n');
-  expect((await emmental(['format', image, '--size', '128m'])).code).toBe(0);
+  expect((await emmentalHere(['format', image, '--size', '128m'])).code).toBe(0);
   expect((await emmental(['cp', '-', `${image}:mine`], { input: Buffer.from('mine') })).code).toBe(0);
   const { code, stdout } = await run(
     ...['bench', jobs, `--device=${image}`, '--scheme=i-rwsem', '--output-format=json+', `--output=${output}`],
@@ -62,15 +62,15 @@ test('bench: a job file, on a device of its own, whose files it leaves alone', a
   const refused = await run('bench', '--rw=write', '--size=4m', '--filename=mine', `--device=${image}`);
   expect(refused.stderr).toContain("emmental: file 'mine' exists, and the job would overwrite it");
   expect(refused.code).toBe(1);
-  expect((await emmental(['ls', image])).stdout.toString()).toBe('mine\n');
-  expect((await emmental(['cp', `${image}:mine`, '-'])).stdout.toString()).toBe('mine');
-  expect((await emmental(['check', image])).stdout.toString()).toBe(`${image}: clean\n`);
+  expect((await emmentalHere(['ls', image])).stdout.toString()).toBe('mine\n');
+  expect((await emmentalHere(['cp', `${image}:mine`, '-'])).stdout.toString()).toBe('mine');
+  expect((await emmentalHere(['check', image])).stdout.toString()).toBe(`${image}: clean\n`);
   for (const path of [image, jobs, output]) rmSync(path);
 });
 
 test('compare: interleaved runs, a table and a verdict', async () => {
   const { code, stdout, stderr } = await emmental(
-    ['compare', '--readers=2', '--writers=2', '--bs=8k', '--size=16m', '--runtime=0.3', '--repeats=2'],
+    ['compare', '--readers=2', '--writers=2', '--bs=8k', '--size=16m', '--runtime=0.1', '--repeats=2'],
     { env: { TMPDIR: directory } },
   );
   expect(code).toBe(0);
@@ -92,7 +92,7 @@ test('compare: JSON, and another policy', async () => {
       '--rw=randread',
       '--numjobs=2',
     ],
-    ...['--size=8m', '--runtime=0.3', '--repeats=1', '--output-format=json'],
+    ...['--size=8m', '--runtime=0.1', '--repeats=1', '--output-format=json'],
   );
   expect(code).toBe(0);
   const { jobs, comparison } = JSON.parse(stdout.toString()) as Document;

@@ -26,7 +26,7 @@ let html = '';
 beforeAll(async () => {
   const { code, stderr } = await emmental(
     [
-      ...['compare', '--readers=2', '--writers=2', '--bs=8k', '--size=16m', '--runtime=1', '--ramp_time=0.1'],
+      ...['compare', '--readers=2', '--writers=2', '--bs=8k', '--size=16m', '--runtime=0.4', '--ramp_time=0.1'],
       ...['--repeats=1', '--punch=20/s', '--truncate=10/s', `--report=${path}`],
     ],
     { env: { TMPDIR: directory } },
