@@ -4,8 +4,12 @@
  */
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { openHostDevice } from '#dist/src/device/host-device.js';
+import { smallPlan } from '#dist/src/explore/crash-recovery.js';
 import { checkStore, createStore, openStore, type Store } from '#dist/src/index.js';
 import type { PointName } from '#dist/src/routine/points.js';
+import { mount, unmount } from '#dist/src/store/mount.js';
+import { SyncStore as MountedStore } from '#dist/src/store/sync-store.js';
 import { Arena } from '#dist/src/sync/arena.js';
 import { arrivedAt, holdPoint } from '#dist/src/sync/gates.js';
 import { StoreState } from '#dist/src/sync/layout.js';
@@ -72,18 +76,27 @@ class Scene {
 
   /** A recovered store has what was synced, and is as good as any. */
   async closeAndRecover(): Promise<void> {
-    await this.waiter.run(({ store }) => store.close());
-    await this.waiter.kill();
+    await this.waiter.close();
     await this.store.close();
     const report = await checkStore(this.image);
     expect(report).toMatchObject({ clean: true, errors: [] });
-    const store = await openStore(this.image, { threads: 2, verify: true });
-    const kept = await store.open('kept', 'r+');
-    expectBytes((await kept.readFile()) as Buffer, KEPT);
-    await kept.write(Buffer.from('x'), 0, 1, SIZE);
-    await kept.close();
-    await store.close();
+    this.use();
     expect(await checkStore(this.image)).toMatchObject({ clean: true, errors: [] });
+  }
+
+  /** Opens the store as `openStore` does, without the threads of the service. */
+  private use(): void {
+    const device = openHostDevice(this.image);
+    try {
+      const session = mount(device, null, smallPlan({ path: this.image, cacheBytes: 512 * BLOCK, verify: true }));
+      const kept = new MountedStore(session).open('kept', 'r+');
+      expectBytes(kept.readFile() as Buffer, KEPT);
+      kept.write(Buffer.from('x'), 0, 1, SIZE);
+      kept.close();
+      unmount(session);
+    } finally {
+      device.close();
+    }
   }
 
   async closeClean(): Promise<void> {
