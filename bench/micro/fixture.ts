@@ -2,6 +2,7 @@
 import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { createStore, type OpenOptions, openStore, type Store } from '../../src/index.js';
 import { Frames } from '../../src/pagecache/frames.js';
 import { type Frame, MIN_BLOCK_BYTES } from '../../src/units.js';
@@ -10,6 +11,7 @@ import { Random } from '../workloads/random.js';
 import { fillPattern } from '../workloads/stamp.js';
 
 const MIB = 1024 * 1024;
+const THREADS_START_MS = 300;
 
 /** A directory for the images of one suite; gone when the process ends, whatever the end is. */
 export function temporaryDirectory(): string {
@@ -57,6 +59,8 @@ export async function openWith<T>(
   const store = await openStore(path, options);
   try {
     const sync = attachStore(store.handle);
+    // The store's threads start while the event loop turns, which it does no more once `use` is at work.
+    await setTimeout(THREADS_START_MS);
     try {
       return await use(store, sync);
     } finally {
