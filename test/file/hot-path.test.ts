@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { HotPath } from '#dist/src/file/hot-path.js';
 import { PageCopier } from '#dist/src/file/page-copier.js';
 import { truncate } from '#dist/src/file/truncate.js';
@@ -135,7 +135,7 @@ describe.each([true, false])('readHit, optimistic: %s', (optimistic) => {
 });
 
 describe('an optimistic readHit', () => {
-  /** A target into which a copy takes so long that something happens meanwhile. */
+  /** A target into which a copy takes so long that something happens meanwhile, whichever way the copy goes. */
   class Slow extends Uint8Array {
     meanwhile = () => {};
     override set(source: ArrayLike<number>, offset?: number): void {
@@ -143,6 +143,17 @@ describe('an optimistic readHit', () => {
       this.meanwhile();
     }
   }
+  const { copy } = Buffer.prototype;
+  beforeEach(() => {
+    Buffer.prototype.copy = function (this: Buffer, target: Uint8Array, ...range: number[]) {
+      const copied = copy.call(this, target, ...range);
+      if (target instanceof Slow) target.meanwhile();
+      return copied;
+    };
+  });
+  afterEach(() => {
+    Buffer.prototype.copy = copy;
+  });
 
   it('gives nothing, and leaves nothing, of a frame that became another page meanwhile', () => {
     const { world, slot, read, bytes } = setUp('invalidate-lock', 8, true);

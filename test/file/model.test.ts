@@ -26,7 +26,7 @@ const SEED = Number(process.env.FILE_MODEL_SEED ?? Math.floor(Math.random() * 2 
 const STEPS = Number(process.env.FILE_MODEL_STEPS ?? 1500);
 
 /** What is left on a device that is to be full most of the time. */
-const TIGHT_PAGES = 40;
+const TIGHT_PAGES = 16;
 
 class Random {
   constructor(private state: number) {}
