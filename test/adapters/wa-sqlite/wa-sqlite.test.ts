@@ -1,7 +1,7 @@
 /** SQLite on a store: its journal modes, several threads on one database, one of them killed, and no room. */
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { createStore, openStore, type Store } from '#dist/src/index.js';
 import { openSqlite } from '#dist/src/wa-sqlite.js';
 import { attachStore, type SyncStore } from '#dist/src/worker.js';
@@ -15,6 +15,9 @@ const ACCOUNTS = 50;
 
 const directory = temporaryDirectory(true);
 let images = 0;
+/** Threads that are through with one database and have SQLite, and the engine, loaded and compiled for the next. */
+const idle: Worker[] = [];
+afterAll(() => Promise.all(idle.map((worker) => worker.terminate())));
 
 async function onStore(sizeBytes: number, use: (store: Store, sync: SyncStore) => Promise<void>): Promise<void> {
   const path = join(directory, `${images++}.img`);
@@ -74,13 +77,14 @@ describe.each(['delete', 'truncate', 'wal'])('four threads, journal mode %s', (j
       const name = `bank/${journal}`;
       const check = await connect(sync, name);
       await makeAccounts(check, journal);
-      const start = (client: number, stopsAt: number): Worker =>
-        new Worker(bundledThread('client'), {
-          workerData: {
-            ...{ handle: store.handle, name, journal, client, stopsAt },
-            ...{ transactions: TRANSACTIONS, seed: SEED + client, total: 1000 * ACCOUNTS },
-          },
+      const start = (client: number, stopsAt: number): Worker => {
+        const worker = idle.pop() ?? new Worker(bundledThread('client'));
+        worker.postMessage({
+          ...{ handle: store.handle, name, journal, client, stopsAt },
+          ...{ transactions: TRANSACTIONS, seed: SEED + client, total: 1000 * ACCOUNTS },
         });
+        return worker;
+      };
       const survivors = [0, 1, 2].map((client) => start(client, -1));
       const ends = survivors.map(answer);
       const victim = start(3, Math.floor(TRANSACTIONS / 2));
@@ -100,6 +104,7 @@ describe.each(['delete', 'truncate', 'wal'])('four threads, journal mode %s', (j
       ]);
       expect(await check.exec('select max(length(padding)) from moves')).toEqual([200]);
       await check.close();
+      idle.push(...survivors);
     }));
 });
 
