@@ -29,7 +29,7 @@ import type { PageCache } from '../pagecache/page-cache.js';
 import type { Routine } from '../routine/effect.js';
 import type { Task } from '../routine/task.js';
 import type { Arena } from '../sync/arena.js';
-import { GlobalLock, Header, REVOKED_MAX, Thread, Journal as Word } from '../sync/layout.js';
+import { GlobalLock, Header, REVOKED_MAX, StoreState, Thread, Journal as Word } from '../sync/layout.js';
 import { lockLeaf, unlockLeaf } from '../sync/leaf.js';
 import { LockMode, LockRank } from '../sync/lockdep.js';
 import { initMutex, tryLockMutex, unlockMutex } from '../sync/mutex.js';
@@ -384,7 +384,10 @@ export class Journal {
 
   /** For who changes something before its first transaction: once the journal has stopped, nothing is changed any more. */
   throwIfFailed(): void {
-    if (this.failed) throw new StoreError('EIO', { detail: 'the journal stopped after an error; reopen the store' });
+    if (!this.failed) return;
+    // A commit that meets what a dead thread held fails, too: then that is what has happened to the store.
+    if (this.arena.state === StoreState.Fenced) this.arena.checkOpen('commit');
+    throw new StoreError('EIO', { detail: 'the journal stopped after an error; reopen the store' });
   }
 
   private get parts(): Parts {
