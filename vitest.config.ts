@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
@@ -39,8 +40,8 @@ export default defineConfig({
     // once for all of them. No test replaces a module.
     pool: 'forks',
     isolate: false,
-    // One more than the cores of a small machine: tests wait for threads and timers now and then.
-    maxWorkers: 3,
+    // Threads of the tests keep the cores busy; every further process would only compile the engine once more.
+    maxWorkers: Math.max(2, availableParallelism()),
     testTimeout: 60_000,
     hookTimeout: 60_000,
     server: { deps: { external: [/\/dist\//] } },

@@ -14,6 +14,7 @@ const hasScript = existsSync(SCRIPT);
 const directory = temporaryDirectory(true);
 const image = join(directory, 'top.img');
 const env = { XDG_RUNTIME_DIR: join(directory, 'run') };
+const ownRuntime = process.env.XDG_RUNTIME_DIR;
 let store: Store;
 
 beforeAll(async () => {
@@ -25,7 +26,12 @@ beforeAll(async () => {
   await file.writeFile(Buffer.alloc(MIB));
   await file.close();
 });
-afterAll(() => store.close());
+afterAll(async () => {
+  await store.close();
+  // The next test file runs in this process, too.
+  if (ownRuntime === undefined) delete process.env.XDG_RUNTIME_DIR;
+  else process.env.XDG_RUNTIME_DIR = ownRuntime;
+});
 
 /** Until the function that it returns is called: reads, and now and then a punch. */
 function busy(): () => Promise<void> {

@@ -95,10 +95,10 @@ function stepsOf(model: CrashModel, announced: Announced[], thread: number, roun
 }
 
 describe('a process that is killed', () => {
+  const directory = temporaryDirectory(true);
   it(
     `leaves a store that holds all that it announced, ${ROUNDS} times`,
     async () => {
-      const directory = temporaryDirectory(true);
       const path = join(directory, 'kill.img');
       await createStore(path, { sizeBytes: SIZE_BYTES });
       const contents = new BlockContents(4096);

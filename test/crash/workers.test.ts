@@ -23,11 +23,11 @@ const SEED = Number(process.env.EMMENTAL_CUT_SEED ?? Math.floor(Math.random() * 
 const THREADS = 3;
 const OPERATIONS = 60;
 const LOG_BYTES = 64 * 2 ** 20;
+const path = join(temporaryDirectory(true), 'recorded.img');
 
 it('keeps the promises of real threads, cut at every write', async () => {
   const contents = new BlockContents(4096);
   const base = makeBase(contents, { blocks: 448, journalBlocks: 96, operations: [], dataChecksums: false });
-  const path = join(temporaryDirectory(true), 'recorded.img');
   writeFileSync(path, bytesOf(base.image, contents));
   const log = DeviceLog.allocate(LOG_BYTES);
   const host = openHostDevice(path, { io: 'buffered' });

@@ -155,8 +155,10 @@ describe('formatDevice', () => {
     }
   });
 
+  const onDisk = temporaryDirectory();
+
   it('keeps a sparse image sparse', () => {
-    const path = join(temporaryDirectory(), 'sparse.img');
+    const path = join(onDisk, 'sparse.img');
     const device = openHostDevice(path, { create: TIB });
     try {
       const start = performance.now();

@@ -10,6 +10,7 @@ const MIB = 1024 * 1024;
 const directory = temporaryDirectory(true);
 const image = join(directory, 'watched.img');
 const runtime = join(directory, 'run');
+const ownRuntime = process.env.XDG_RUNTIME_DIR;
 const OPTIONS = { cacheBytes: 4 * MIB, threads: 2, monitor: true };
 
 let warnings: string[] = [];
@@ -25,6 +26,9 @@ beforeEach(async () => {
 
 afterEach(() => {
   process.off('warning', onWarning);
+  // The next test file runs in this process, too.
+  if (ownRuntime === undefined) delete process.env.XDG_RUNTIME_DIR;
+  else process.env.XDG_RUNTIME_DIR = ownRuntime;
   rmSync(runtime, { recursive: true, force: true });
 });
 

@@ -1,6 +1,6 @@
 /**
- * A directory for a test file, removed at its end. In memory where a test says so and the host has it: for tests of the
- * engine, not of the disk.
+ * A directory for a test file or a group of tests, removed at its end; not to be called within a test. In memory where asked
+ * and the host has it: for tests of the engine, not of the disk.
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
