@@ -1,5 +1,5 @@
 /** The command lines of `bench` and `compare`: a job file, and the options of the table, that win over it. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { printLine } from '../../src/cli/print.js';
 import { UsageError } from '../../src/cli/usage-error.js';
@@ -13,13 +13,16 @@ import type { RunResult } from './result.js';
 export function parseCommandLine(name: string, args: string[], parent: Command, defaultSchemes: string[]): Plan {
   const values: OptionValues = {};
   let file: JobFile | null = null;
+  let isReadOnce = false;
   const command = new Command(`emmental ${name}`)
     .copyInheritedSettings(parent)
     .usage('[jobfile] [options]')
     .description(`Options are fio's, with fio's meanings, and some of our own (schemes, storms, device).`)
     .argument('[jobfile]', "a job file in fio's format; options on the command line win over it")
     .action((path: string | undefined) => {
-      if (path !== undefined) file = parseJobFile(readFileSync(path, 'utf8'), path);
+      if (path === undefined) return;
+      file = parseJobFile(readFileSync(path, 'utf8'), path);
+      isReadOnce = !statSync(path).isFile();
     });
   for (const [option, { help, form, bare, aliases }] of Object.entries(OPTIONS)) {
     const value = bare === undefined ? `<${form ?? option}>` : `[${form ?? option}]`;
@@ -37,6 +40,8 @@ export function parseCommandLine(name: string, args: string[], parent: Command, 
   });
   command.parse(args, { from: 'user' });
   const plan = makePlan(values, file, defaultSchemes);
+  // A process started for huge pages could not read it again.
+  if (isReadOnce) plan.run.hugepages = false;
   checkSchemes(plan.run.scheme, plan.run.unsafe);
   return plan;
 }

@@ -1,8 +1,10 @@
+import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { hugePagesEnvironment } from '#dist/src/index.js';
-import { emmental, emmentalHere } from '../cli/emmental.js';
+import { emmental, emmentalHere, MAIN } from '../cli/emmental.js';
 import { temporaryDirectory } from '../support/temporary.js';
 
 const directory = temporaryDirectory(true);
@@ -66,6 +68,17 @@ test('bench: a job file, on a device of its own, whose files it leaves alone', a
   expect((await emmentalHere(['cp', `${image}:mine`, '-'])).stdout.toString()).toBe('mine');
   expect((await emmentalHere(['check', image])).stdout.toString()).toBe(`${image}: clean\n`);
   for (const path of [image, jobs, output]) rmSync(path);
+});
+
+test('bench: a job file through a pipe is read once', async () => {
+  const job = '[global]\nsize=1m\nnumber_ios=10\ncache=64m\n[reader]\nrw=randread\n';
+  const pipeline = 'printf "$1" | "$0" "$2" bench /dev/stdin --json';
+  const { GLIBC_TUNABLES: _, ...env } = process.env;
+  const { stdout } = await promisify(execFile)('sh', ['-c', pipeline, process.execPath, job, MAIN], {
+    env: { ...env, TMPDIR: directory },
+  });
+  const { jobs } = JSON.parse(stdout) as Document;
+  expect(jobs).toMatchObject([{ jobname: 'reader', huge_pages: false, read: { total_ios: 10 } }]);
 });
 
 test('compare: interleaved runs, a table and a verdict', async () => {
