@@ -9,12 +9,12 @@
  * Every thread makes its own `Frames` over the same segments. Holding a view gives no right to look at it: a pin does
  * (page.ts).
  */
+import { allocateAligned } from '../device/aligned-memory.js';
 import { allocateHuge, headOf } from '../device/huge-pages.js';
 import type { Frame } from '../units.js';
 import { GIB } from '../units.js';
 
 const SEGMENT_BYTES = GIB;
-const WASM_PAGE_BYTES = 65536;
 const WORD_BYTES = 4;
 /** Views kept per thread; a power of two. */
 const VIEWS = 1024;
@@ -142,7 +142,5 @@ export class Frames {
 function allocateSegment(lengthBytes: number, isAligned: (memory: Uint8Array) => boolean): SharedArrayBuffer {
   const huge = allocateHuge(lengthBytes);
   if (huge !== null && isAligned(new Uint8Array(huge, headOf(huge), lengthBytes))) return huge;
-  const pages = Math.ceil(lengthBytes / WASM_PAGE_BYTES);
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-  return memory.buffer as unknown as SharedArrayBuffer;
+  return allocateAligned(lengthBytes).buffer;
 }
