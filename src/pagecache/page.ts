@@ -26,8 +26,9 @@
  *   Detached    set by the lock's holder, under the bucket's lock, together with clearing Mapping.
  *
  * Why a hit without a lock never returns another page's bytes. A reader finds frame F for (mapping, index) in a chain it
- * reads without the bucket's lock, so F may by now be anything. It (1) pins F; (2) gives up if the word it changed had
- * Frozen; (3) reads Mapping and Index again; (4) checks Uptodate; only then looks at the bytes, and then unpins.
+ * reads without the bucket's lock, or guesses it (file/frame-guess.ts), so F may by now be anything. It (1) pins F; (2) gives
+ * up if the word it changed had Frozen; (3) reads Mapping and Index again; (4) checks Uptodate; only then looks at the bytes,
+ * and then unpins.
  *   - Freezing needs a word with no pins. So either the pin came first, and F cannot be frozen until the unpin; or the
  *     freeze did, and (2) sees it. After (2), F is attached or detached, and cannot become free.
  *   - Mapping and Index are written only while F is frozen, but for detaching, which sets Mapping to 0. So what (3) reads
